@@ -47,6 +47,7 @@ from .messages import (
     VideoReqMsg,
     VoiceReqMsg,
 )
+from .messages import parse as parse_message
 from .replies import (
     RspFileMsg,
     RspImageMsg,
@@ -117,5 +118,6 @@ __all__ = [
     "WecomAIBotWsServer",
     "WecomError",
     "Words",
+    "parse_message",
     "rsp_msg_from_active_params",
 ]

@@ -17,7 +17,7 @@ import os
 import signal
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,18 @@ class WecomAIBotWsServer:
         if task is not None and asyncio.current_task() not in self._tasks:
             await asyncio.wait([task])
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` beside the handlers, as one of them: at the end it is given the same time and then cancelled.
+
+        Raises `RuntimeError` unless the server runs.
+        """
+        if self._group is None:
+            work.close()
+            raise RuntimeError("the server is not running: call run() or run_async() first")
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     @property
     def line(self) -> Line:
         """The connection. Raises `RuntimeError` unless the server runs."""
@@ -263,9 +275,7 @@ class WecomAIBotWsServer:
         if message.chat_id:
             _remember(self._chat_types, message.chat_id, _CHAT_TYPES.get(message.chat_type, 0), CHATS_REMEMBERED)
         work = self._handle_event(message) if isinstance(message, EventReqMsg) else self._handle_message(message)
-        task = self._group.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.start(work)
 
     async def _handle_message(self, message: ReqMsg) -> None:
         if self._message_handler is None:

@@ -1,0 +1,245 @@
+"""The assistant: what happens with each message and event of the line, and who may do what.
+
+message -> allowed? -> seen before? (on disk) -> a command? -> within the limits? -> a turn
+"""
+
+import logging
+import secrets
+import sqlite3
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from agent.config import Settings
+from agent.store import Store, chats, deliveries, feedback, turns
+from agent.store.chats import Address
+from agent.wecom import EventReqMsg, Frame, ReqMsg, RspMsg, RspTextMsg, WecomAIBotWsServer, parse_message
+
+from . import commands, question
+from .commands import Command
+from .prompts import Prompts, render
+from .turn import Job, Turns
+from .words import Words
+
+# The window in which WeCom takes answers to a message (protocol §9.1); older turns cannot be answered any more.
+REPLY_WINDOW = timedelta(hours=24)
+MINUTE = 60.0
+USERS_REMEMBERED = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+def address_of(message: ReqMsg, bot_id: str, settings: Settings) -> Address | None:
+    """The chat that a message belongs to: (bot, chat type, id), and the person where each has an own history."""
+    chat_id, user = message.chat_id, message.from_userid
+    if not chat_id or not user:
+        return None
+    if message.chat_type != "group":
+        return Address(f"{bot_id}/single/{user}", bot_id, "single", user)
+    if settings.group_history == "per_user":
+        return Address(f"{bot_id}/group/{chat_id}/{user}", bot_id, "group", chat_id, user)
+    return Address(f"{bot_id}/group/{chat_id}", bot_id, "group", chat_id)
+
+
+class Assistant:
+    """The handlers of the bot: `handle` for messages, `handle_event` for events, `resume` after a restart."""
+
+    def __init__(
+        self, settings: Settings, store: Store, prompts: Prompts, answering: Turns, words: Words, bot_id: str
+    ) -> None:
+        self._settings, self._store, self._prompts = settings, store, prompts
+        self._turns, self._words, self._bot_id = answering, words, bot_id
+        self._asked: OrderedDict[str, deque[float]] = OrderedDict()
+
+    # --- messages
+
+    async def handle(self, message: ReqMsg, server: WecomAIBotWsServer) -> RspMsg | None:
+        """The message handler."""
+        address = address_of(message, self._bot_id, self._settings)
+        if address is None:
+            _log.warning("ignored %r: it names no sender", message)
+            return None
+        if not self._allowed(message):
+            _log.info("refused %r: not on the allow lists", message)
+            return RspTextMsg(self._words.not_allowed)
+        asked = question.of(message)
+        plain = not asked.quoted and not asked.unread
+        command = commands.parse(asked.text) if plain else None
+        job = await self._receive(message, address, asked, command)
+        if job is None:
+            _log.info("ignored %r: it was seen before", message)
+            return None
+        sentence = await self._at_once(job, command)
+        if sentence is None:
+            await self._turns.answer(job, server)
+        else:
+            await self._turns.say(job, server, sentence)
+        return None
+
+    async def _receive(
+        self, message: ReqMsg, address: Address, asked: question.Question, command: Command | None
+    ) -> Job | None:
+        """Puts the turn and its delivery on disk, in one transaction, before anything else happens."""
+        stream_id, feedback_id = _stream_id(), f"answer_{secrets.token_hex(12)}"
+
+        def write(db: sqlite3.Connection) -> tuple[int, int] | None:
+            now = datetime.now(UTC)
+            turn = turns.receive(
+                db,
+                chat=address,
+                msgid=message.msg_id or message.req_id,
+                req_id=message.req_id,
+                user_id=message.from_userid or "",
+                kind=asked.kind,
+                text=question.stored(asked),
+                body=message.body,
+                at=now,
+                command=command.value if command else None,
+            )
+            if turn is None:
+                return None
+            delivery = deliveries.begin(
+                db, turn=turn, kind="stream", at=now, stream_id=stream_id, req_id=message.req_id
+            )
+            return turn, delivery
+
+        written = await self._store.run(write)
+        if written is None:
+            return None
+        return Job(written[0], written[1], address, message, asked, stream_id, feedback_id)
+
+    async def _at_once(self, job: Job, command: Command | None) -> str | None:
+        """What is said without asking the model; None when the model has to be asked."""
+        match command:
+            case Command.NEW:
+                await self._store.run(chats.forget, job.address.key, job.turn)
+                return self._words.new_done
+            case Command.STOP:
+                stopped = self._turns.stop(job.address.key)
+                return self._words.stopping if stopped else self._words.nothing_to_stop
+            case Command.HELP:
+                return self._words.help
+        if job.question.empty:
+            if job.question.unread:
+                return self._words.cannot_read.format(kind=self._words.kind(job.question.unread[0]))
+            known = job.question.kind in ("text", "mixed", "voice")
+            return self._words.empty_message if known else self._words.unsupported
+        return await self._limit(job.message.from_userid or "")
+
+    def _allowed(self, message: ReqMsg) -> bool:
+        users, groups = self._settings.allow_users, self._settings.allow_chats
+        if users and message.from_userid not in users:
+            return False
+        return message.chat_type != "group" or not groups or message.chat_id in groups
+
+    async def _limit(self, user: str) -> str | None:
+        """Why this person has to wait, or None."""
+        if self._settings.rate_per_user:
+            asked = self._asked.setdefault(user, deque())
+            self._asked.move_to_end(user)
+            if len(self._asked) > USERS_REMEMBERED:
+                self._asked.popitem(last=False)
+            now = monotonic()
+            while asked and asked[0] <= now - MINUTE:
+                asked.popleft()
+            if len(asked) >= self._settings.rate_per_user:
+                return self._words.too_often.format(seconds=round(asked[0] + MINUTE - now) or 1)
+            asked.append(now)
+        if self._settings.daily_tokens_per_user:
+            midnight = datetime.now(self._settings.timezone).replace(hour=0, minute=0, second=0, microsecond=0)
+            used = await self._store.run(turns.tokens_since, self._bot_id, user, midnight.astimezone(UTC))
+            if used >= self._settings.daily_tokens_per_user:
+                return self._words.quota_used
+        return None
+
+    # --- events
+
+    async def handle_event(self, event: EventReqMsg) -> RspMsg | None:
+        """The event handler."""
+        match event.event_type:
+            case "enter_chat":
+                return self._welcome(event)
+            case "feedback_event" if event.feedback is not None:
+                await self._store.run(
+                    feedback.record,
+                    msgid=event.msg_id or event.req_id,
+                    feedback_id=event.feedback.id,
+                    user_id=event.from_userid or "",
+                    type=event.feedback.type,
+                    content=event.feedback.content,
+                    reasons=event.feedback.reasons,
+                    at=datetime.now(UTC),
+                )
+            case other:
+                _log.info("nothing to do for the event %s", other)
+        return None
+
+    def _welcome(self, event: EventReqMsg) -> RspMsg | None:
+        if not self._allowed(event):
+            return None
+        prompt = self._prompts.welcome()
+        if prompt is None:
+            return None
+        text = render(
+            prompt,
+            now=datetime.now(UTC),
+            timezone=self._settings.timezone,
+            bot_name=self._settings.bot_name,
+            user=event.from_userid or "",
+            chat_type="single",
+            language=self._settings.language,
+        )
+        return RspTextMsg(text)
+
+    # --- after a restart
+
+    async def owed(self) -> list[Callable[[WecomAIBotWsServer], Any]]:
+        """What an earlier process left open, oldest first: functions that finish one turn each, once the line is up."""
+        found = []
+        for turn in await self._store.run(turns.unfinished, self._bot_id):
+            job = await self._job_of(turn)
+            if job is None or turn.command is not None:
+                await self._store.run(turns.fail, turn.id, datetime.now(UTC), error="interrupted")
+            else:
+                found.append(self._resumption(job, turn))
+        if found:
+            _log.info("%d turns of an earlier run are still owed; they are answered first", len(found))
+        return found
+
+    def _resumption(self, job: Job, turn: turns.Turn) -> Callable[[WecomAIBotWsServer], Any]:
+        async def resume(server: WecomAIBotWsServer) -> None:
+            if turn.state == "answered":
+                await self._turns.deliver_again(job, server, turn)
+            else:
+                await self._turns.answer(job, server)
+
+        return resume
+
+    async def _job_of(self, turn: turns.Turn) -> Job | None:
+        """The job of a stored turn, None when it is too old or its chat is no longer known."""
+        received = datetime.fromisoformat(turn.received_at)
+        if datetime.now(UTC) - received > REPLY_WINDOW:
+            return None
+        message = parse_message(Frame("aibot_msg_callback", turn.req_id, dict(turn.body)), self._settings.bot_name)
+        address = address_of(message, self._bot_id, self._settings)
+        if address is None:
+            return None
+        bubble = await self._store.run(_bubble_of, turn)
+        feedback_id = turn.feedback_id or f"answer_{secrets.token_hex(12)}"
+        return Job(turn.id, bubble.id, address, message, question.of(message), bubble.stream_id or "", feedback_id)
+
+
+def _bubble_of(db: sqlite3.Connection, turn: turns.Turn) -> deliveries.Delivery:
+    """The bubble that still waits for its end, or a new one where the last was closed."""
+    sent = deliveries.of_turn(db, turn.id)
+    if not sent or sent[-1].state not in ("open", "written"):
+        deliveries.begin(
+            db, turn=turn.id, kind="stream", at=datetime.now(UTC), stream_id=_stream_id(), req_id=turn.req_id
+        )
+    return deliveries.of_turn(db, turn.id)[-1]
+
+
+def _stream_id() -> str:
+    return f"turn_{secrets.token_hex(12)}"

@@ -1,0 +1,224 @@
+"""One turn: from a stored message to an answer that WeCom has.
+
+    received (on disk) -> first frame -> place in line -> request -> model stream -> answered (on disk) -> last ack
+
+Knows the order of these steps and what is stored at each; how an answer is put together is in `draft`, what a person
+may do in `assistant`.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent.config import Settings
+from agent.model.client import ModelClient
+from agent.model.tokens import Ratio, TokenCounter
+from agent.store import Store, deliveries, turns
+from agent.store.chats import Address
+from agent.wecom import Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer
+
+from . import history, prompts
+from .draft import Draft
+from .line import Place, Places
+from .prompts import Prompt, Prompts
+from .question import Question, for_model
+from .words import Words
+
+# A turn that was begun so often and never ended takes the process down with it: it is given up.
+ATTEMPTS = 3
+# Estimates of tokens are off by some percent (p95 of 16 % was measured on Chinese chats).
+HEAD_ROOM = 0.9
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A message that is on disk: everything that answering it takes, now or after a restart."""
+
+    turn: int
+    delivery: int
+    address: Address
+    message: ReqMsg
+    question: Question
+    stream_id: str
+    feedback_id: str
+
+
+class Turns:
+    """Answers jobs, one at a time a chat.
+
+    Args:
+        settings, store, personas, model, counter, words: the deployment's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        personas: Prompts,
+        model: ModelClient,
+        counter: TokenCounter,
+        words: Words,
+    ) -> None:
+        self._settings, self._store, self._prompts = settings, store, personas
+        self._model, self._counter, self._words = model, counter, words
+        self._ratio = Ratio()
+        self._places = Places()
+
+    def stop(self, chat: str) -> bool:
+        """Ends the answer that is being generated in `chat`. False when there is none."""
+        place = self._places.running(chat)
+        if place is None or place.stop is None:
+            return False
+        place.stop()
+        return True
+
+    async def answer(self, job: Job, server: WecomAIBotWsServer) -> None:
+        """Answers a job whose turn is `received` or `answering`, and stores how it went."""
+        try:
+            async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
+                bubble.open()
+                draft = await self._in_line(job, bubble)
+                await self._deliver(job, bubble, draft)
+        except asyncio.CancelledError:
+            # The process is ending. The bubble was closed with a note, so the turn, still owed, gets a new one later.
+            await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
+            raise
+
+    async def say(self, job: Job, server: WecomAIBotWsServer, sentence: str) -> None:
+        """Answers a job with a sentence of the bot's own."""
+        await self._store.run(turns.answer, job.turn, datetime.now(UTC), answer=sentence)
+        async with server.open_stream(job.message, stream_id=job.stream_id) as bubble:
+            await self._deliver(job, bubble, Draft(self._words, text=sentence))
+
+    async def deliver_again(self, job: Job, server: WecomAIBotWsServer, turn: turns.Turn) -> None:
+        """Delivers what was answered before a restart: on its old stream if WeCom still takes that, else as a push."""
+        draft = Draft(self._words, text=turn.answer or "", thinking=turn.reasoning or "", error=turn.error)
+        async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
+            await self._deliver(job, bubble, draft)
+
+    async def _in_line(self, job: Job, bubble: ReplyStream) -> Draft:
+        """Waits for the chat's earlier turns, showing how many there are, then generates."""
+
+        def moved(ahead: int) -> None:
+            bubble.show(self._words.waiting.format(ahead=ahead) if ahead else "")
+
+        place = self._places.take(job.address.key, moved)
+        if place.ahead:
+            moved(place.ahead)
+        async with place:
+            moved(0)
+            return await self._generate(job, place, bubble)
+
+    # --- the answer
+
+    async def _generate(self, job: Job, place: Place, bubble: ReplyStream) -> Draft:
+        """The answer, complete or not, stored. It ends early when the place's `stop` is called."""
+        draft = Draft(self._words)
+        async with asyncio.TaskGroup() as group:
+            work = group.create_task(self._ask(job, draft, bubble))
+
+            def stop() -> None:
+                draft.stopped = True
+                work.cancel()
+
+            place.stop = stop
+        now = datetime.now(UTC)
+        if draft.stopped:
+            await self._store.run(turns.cancel, job.turn, now, answer=draft.text)
+        else:
+            await self._store.run(
+                turns.answer,
+                job.turn,
+                now,
+                answer=draft.text,
+                reasoning=draft.thinking or None,
+                model=draft.model,
+                prompt_tokens=draft.prompt_tokens,
+                completion_tokens=draft.completion_tokens,
+                error=draft.error,
+            )
+        return draft
+
+    async def _ask(self, job: Job, draft: Draft, bubble: ReplyStream) -> None:
+        try:
+            prompt = self._prompts.choose(job.address.chat_type, job.address.chat_id)
+            draft.model = prompt.model or self._settings.openai_model
+            draft.hides_thinking = prompt.reasoning == "hide"
+            attempt = await self._store.run(
+                turns.start, job.turn, datetime.now(UTC), model=draft.model, feedback_id=job.feedback_id
+            )
+            if attempt > ATTEMPTS:
+                draft.error = "interrupted"
+                return
+            window = await self._window(job, prompt, draft.model)
+            draft.estimate = round(window.tokens / self._ratio.of(draft.model))
+            if window.shortened:
+                draft.note = self._words.question_shortened.format(limit=self._settings.context_tokens)
+            await self._stream(window.messages, prompt, draft, bubble)
+        except asyncio.CancelledError:
+            if not draft.stopped:
+                raise
+        except Exception as error:
+            draft.fail(error)
+
+    async def _window(self, job: Job, prompt: Prompt, model: str) -> history.Window:
+        grouped = job.address.chat_type == "group"
+        exchanges = await self._store.run(turns.history, job.address.key, history.EXCHANGES, before=job.turn)
+        speaker = job.message.from_userid or ""
+        ratio = self._ratio.of(model)
+        system = prompts.render(
+            prompt,
+            now=datetime.now(UTC),
+            timezone=self._settings.timezone,
+            bot_name=self._settings.bot_name,
+            user=speaker,
+            chat_type=job.address.chat_type,
+            language=self._settings.language,
+        )
+        return history.window(
+            system,
+            exchanges,
+            for_model(job.question, self._words, speaker if grouped else ""),
+            int(self._settings.context_tokens * HEAD_ROOM),
+            lambda text: round(self._counter.count(text) * ratio),
+            lambda exchange: exchange.user_id if grouped else "",
+        )
+
+    async def _stream(self, messages: list[history.Message], prompt: Prompt, draft: Draft, bubble: ReplyStream) -> None:
+        def waiting(seconds: float, _error: Exception) -> None:
+            bubble.show("", self._words.retrying.format(seconds=round(seconds)))
+
+        async with self._model.stream(
+            messages,
+            model=draft.model,
+            temperature=prompt.temperature,
+            max_tokens=self._settings.reply_tokens,
+            on_wait=waiting,
+        ) as batches:
+            async for events in batches:
+                draft.take(events)
+                bubble.show(*draft.so_far())
+        if draft.prompt_tokens:
+            self._ratio.learn(draft.model, draft.estimate, draft.prompt_tokens)
+
+    # --- the delivery
+
+    async def _deliver(self, job: Job, bubble: ReplyStream, draft: Draft) -> None:
+        """Shows the whole answer, waits for the last ack, and stores what became of it."""
+        delivery = await bubble.finish(*draft.final())
+        now = datetime.now(UTC)
+        if delivery.outcome is Outcome.OWED:
+            return  # the process is ending; the next one delivers it
+        state = {Outcome.UNKNOWN: "unknown", Outcome.FAILED: "failed"}.get(delivery.outcome, "acked")
+        await self._store.run(deliveries.settle, job.delivery, state, now, errcode=delivery.errcode)  # type: ignore[arg-type]
+        if draft.stopped:
+            return
+        if draft.error is not None:
+            await self._store.run(turns.fail, job.turn, now, error=draft.error)
+        elif delivery.outcome is Outcome.FAILED:
+            await self._store.run(turns.fail, job.turn, now, error=f"wecom_{delivery.errcode}")
+        else:
+            await self._store.run(turns.deliver, job.turn, now)

@@ -1,0 +1,159 @@
+"""Everything that the bot says in its own name, in Chinese and English, in one place.
+
+`of("zh")` gives the words; `Words.error(code)` the sentence for a colleague who knows nothing of endpoints. The codes
+are those of `agent.model.errors` and a few of our own. Details of a failure go to the log, never into the chat.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agent.wecom import ENGLISH as ENGLISH_STREAM
+from agent.wecom import Words as StreamWords
+
+Language = Literal["zh", "en"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """One language. Templates take the fields in braces."""
+
+    stream: StreamWords
+    errors: dict[str, str] = field(repr=False)
+    unknown_error: str
+    after_text: str
+    waiting: str
+    retrying: str
+    cut_short: str
+    stopped: str
+    nothing_to_stop: str
+    stopping: str
+    new_done: str
+    help: str
+    not_allowed: str
+    too_often: str
+    quota_used: str
+    empty_message: str
+    cannot_read: str
+    unsupported: str
+    question_shortened: str
+    kinds: dict[str, str] = field(repr=False)
+    restarted: str
+
+    def error(self, code: str) -> str:
+        return self.errors.get(code, self.unknown_error)
+
+    def kind(self, msgtype: str) -> str:
+        return self.kinds.get(msgtype, self.kinds["unknown"])
+
+
+CHINESE = Words(
+    stream=StreamWords(),
+    errors={
+        "key_refused": "模型服务拒绝了访问（密钥或权限有问题），请联系管理员。",
+        "no_balance": "模型服务的账户余额或额度不足，请联系管理员。",
+        "model_missing": "配置的模型不存在或地址不对，请联系管理员。",
+        "rate_limited": "模型服务现在请求太多，请过一会儿再试。",
+        "overloaded": "模型服务暂时出错或过载，请稍后再试。",
+        "too_long": "这次对话的内容超过了模型能处理的长度，请发送 /new 开始新对话，或缩短问题。",
+        "bad_request": "模型服务没有接受这个请求，请换个说法再试；若一直如此，请联系管理员。",
+        "unreachable": "现在连不上模型服务，请稍后再试；若一直如此，请联系管理员。",
+        "timeout": "模型服务太久没有回应，请稍后再试。",
+        "cut": "模型的回答中途断开了，以上内容可能不完整，可以再问一次。",
+        "refused": "模型服务的内容审核没有放行这次提问或回答，请换个说法。",
+        "empty": "模型没有给出任何内容，请再试一次或换个说法。",
+        "bad_answer": "模型服务返回了无法识别的内容，请联系管理员。",
+        "prompt": "提示词文件有问题，请联系管理员。",
+        "interrupted": "服务重启，这条回答没有完成，请再问一次。",
+    },
+    unknown_error="处理这条消息时出错了，请稍后再试。",
+    after_text="⚠️ {sentence}",
+    waiting="⏳ 已收到，前面还有 {ahead} 条消息在处理，请稍候……",
+    retrying="模型服务繁忙，{seconds} 秒后重试……",
+    cut_short="（已达到单次回答的长度上限，回复“继续”可以接着说）",
+    stopped="（已停止）",
+    nothing_to_stop="现在没有正在生成的回答。",
+    stopping="好的，已停止。",
+    new_done="好的，已开始新的对话，之前的内容不再作为上下文。",
+    help=(
+        "我可以回答问题、写作、翻译、分析。直接发消息即可；群里请 @我。\n\n"
+        "- `/new`（新对话）：忘掉之前的内容，重新开始\n"
+        "- `/stop`（停止）：停止正在生成的回答\n"
+        "- `/help`（帮助）：显示这段说明"
+    ),
+    not_allowed="抱歉，你不在这个机器人的使用范围内。如需使用，请联系管理员。",
+    too_often="你发得有点快，请过 {seconds} 秒再试。",
+    quota_used="你今天的用量已经用完，明天再来吧；如需更多，请联系管理员。",
+    empty_message="你好，我在。有什么可以帮你？发送 /help 查看用法。",
+    cannot_read="收到{kind}，不过这个版本还不能查看它的内容，请用文字描述一下你的问题。",
+    unsupported="暂时看不懂这种消息，请用文字再说一次。",
+    question_shortened="（你的消息太长，超过了 {limit} 个 token，只处理了开头和结尾部分。）",
+    kinds={
+        "image": "图片",
+        "file": "文件",
+        "video": "视频",
+        "voice": "语音",
+        "mixed": "图文消息",
+        "text": "文字",
+        "unknown": "一条消息",
+    },
+    restarted="服务刚刚重启，继续回答：",
+)
+
+ENGLISH = Words(
+    stream=ENGLISH_STREAM,
+    errors={
+        "key_refused": "The model service refused access (key or permissions). Please tell the administrator.",
+        "no_balance": "The model service account has no balance or quota left. Please tell the administrator.",
+        "model_missing": "The configured model or its address does not exist. Please tell the administrator.",
+        "rate_limited": "The model service is getting too many requests. Please try again in a while.",
+        "overloaded": "The model service is failing or overloaded. Please try again later.",
+        "too_long": "This conversation is longer than the model can handle. Send /new to start afresh, or ask shorter.",
+        "bad_request": (
+            "The model service did not accept this request. Please rephrase; if it goes on, tell the administrator."
+        ),
+        "unreachable": "The model service cannot be reached. Please try later; if it goes on, tell the administrator.",
+        "timeout": "The model service took too long to respond. Please try again later.",
+        "cut": "The answer broke off midway; what is above may be incomplete. You can ask again.",
+        "refused": "The model service's content review did not let this through. Please rephrase.",
+        "empty": "The model gave no content. Please try again or rephrase.",
+        "bad_answer": "The model service returned something unreadable. Please tell the administrator.",
+        "prompt": "The prompt file has a mistake. Please tell the administrator.",
+        "interrupted": "The service restarted before this answer was complete. Please ask again.",
+    },
+    unknown_error="Something went wrong with this message; please try again later.",
+    after_text="⚠️ {sentence}",
+    waiting="⏳ Received; {ahead} message(s) ahead of this one…",
+    retrying="The model service is busy; trying again in {seconds} s…",
+    cut_short="(This answer reached its length limit; reply “continue” for more.)",
+    stopped="(stopped)",
+    nothing_to_stop="No answer is being generated right now.",
+    stopping="OK, stopped.",
+    new_done="OK, a new conversation begins; earlier messages no longer count as context.",
+    help=(
+        "I answer questions, write, translate and analyse. Just send a message; in groups, @mention me.\n\n"
+        "- `/new`: forget what was said and start afresh\n"
+        "- `/stop`: stop the answer that is being generated\n"
+        "- `/help`: show this"
+    ),
+    not_allowed="Sorry, you are not among the users of this bot. Please ask the administrator.",
+    too_often="That was a bit fast; please try again in {seconds} s.",
+    quota_used="Your quota for today is used up. Please come back tomorrow or ask the administrator.",
+    empty_message="Hello, I am here. What can I do for you? Send /help to see how I work.",
+    cannot_read="I received {kind}, but this version cannot look inside yet. Please describe your question in words.",
+    unsupported="I cannot read this kind of message yet; please say it in words.",
+    question_shortened="(Your message is over {limit} tokens; only its beginning and end were processed.)",
+    kinds={
+        "image": "an image",
+        "file": "a file",
+        "video": "a video",
+        "voice": "a voice message",
+        "mixed": "text with images",
+        "text": "text",
+        "unknown": "a message",
+    },
+    restarted="The service restarted just now; here is the rest:",
+)
+
+
+def of(language: Language) -> Words:
+    return ENGLISH if language == "en" else CHINESE

@@ -1,0 +1,65 @@
+"""`wecom-agent run`: the bot in this process until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Iterator
+
+from agent import app
+from agent.config import Settings
+from agent.store import lock
+
+_log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Runs the bot until Ctrl-C or SIGTERM; holds the data folder's lock meanwhile.
+
+    Raises:
+        DataLocked, StoreError: another bot works on the folder, or the database cannot be used.
+        CredentialsRefused, Displaced, ReconnectExhausted: what ended the line.
+    """
+    with lock.hold(settings.data_dir):
+        asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    async with app.opened(settings) as bot:
+        _log.info(
+            "bot %s, model %s, data in %s; Ctrl-C stops it",
+            settings.bot_id,
+            settings.openai_model,
+            settings.data_dir.absolute(),
+        )
+        with stopped_by_signals(bot.stop):
+            await bot.serve()
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls `stop` on the first Ctrl-C or SIGTERM; the second ends the process the hard way."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    asked = False
+
+    def taken() -> None:
+        nonlocal asked
+        if asked:
+            task.cancel()
+        else:
+            _log.info("stopping: no new messages, running answers get ten seconds")
+        asked = True
+        stop()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(number, taken)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+                loop.remove_signal_handler(number)
