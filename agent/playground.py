@@ -11,6 +11,7 @@ import webbrowser
 from dataclasses import replace
 
 from agent import app
+from agent.chat.prompts import Prompts
 from agent.config import Settings
 from agent.serve import stopped_by_signals
 from agent.simulator import Simulator
@@ -42,7 +43,10 @@ async def _play(settings: Settings, host: str, port: int, browser: bool, scripte
         settings = replace(settings, bot_id=BOT_ID, bot_secret=SECRET, bot_name=name, ws_url=simulator.ws_url)
         if scripted:
             settings = replace(
-                settings, openai_base_url=simulator.model_url, openai_api_key="scripted", openai_model="scripted"
+                settings,
+                openai_base_url=simulator.model_url,
+                openai_api_key=simulator.token or "scripted",
+                openai_model="scripted",
             )
         async with app.opened(settings) as bot:
             _say(simulator.page_url, settings, scripted)
@@ -60,7 +64,7 @@ def _say(url: str, settings: Settings, scripted: bool) -> None:
         f"Playground: {url}",
         f"  model  {model}",
         f"  data   {settings.data_dir.absolute()}",
-        f"  prompts from {settings.prompts_dir.absolute()}: edits apply to the next message",
+        f"  prompts {Prompts(settings.prompts_dir).folder.absolute()} (edits apply to the next message)",
         "Ctrl-C stops it.",
     )
     print("\n".join(lines), file=sys.stdout, flush=True)

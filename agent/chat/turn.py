@@ -7,6 +7,7 @@ may do in `assistant`.
 """
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from agent.model.client import ModelClient
 from agent.model.tokens import Ratio, TokenCounter
 from agent.store import Store, deliveries, turns
 from agent.store.chats import Address
+from agent.store.states import IllegalTransition
 from agent.wecom import Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer
 
 from . import history, prompts
@@ -84,7 +86,8 @@ class Turns:
                 await self._deliver(job, bubble, draft)
         except asyncio.CancelledError:
             # The process is ending. The bubble was closed with a note, so the turn, still owed, gets a new one later.
-            await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
+            with contextlib.suppress(IllegalTransition):  # settled already: the cancel came after the last ack
+                await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
             raise
 
     async def say(self, job: Job, server: WecomAIBotWsServer, sentence: str) -> None:
