@@ -37,6 +37,12 @@ def _is_local(address: Any) -> bool:
         return False
 
 
+def pytest_collection_finish() -> None:
+    """Modules live for ever: looking through them after each test would cost more than most tests do."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex

@@ -8,17 +8,19 @@ import secrets
 import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
 from agent.config import Settings
-from agent.store import Store, chats, deliveries, feedback, turns
+from agent.store import Store, deliveries, feedback, turns
 from agent.store.chats import Address
 from agent.wecom import EventReqMsg, Frame, ReqMsg, RspMsg, RspTextMsg, WecomAIBotWsServer, parse_message
 
 from . import commands, question
-from .commands import Command
+from .commands import Command, Name
+from .orders import Orders
 from .prompts import Prompts, render
 from .turn import Job, Turns
 from .words import Words
@@ -51,6 +53,7 @@ class Assistant:
     ) -> None:
         self._settings, self._store, self._prompts = settings, store, prompts
         self._turns, self._words, self._bot_id = answering, words, bot_id
+        self._orders = Orders(settings, store, answering, words, bot_id)
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
     # --- messages
@@ -71,12 +74,31 @@ class Assistant:
         if job is None:
             _log.info("ignored %r: it was seen before", message)
             return None
+        if command is not None and command.name is Name.RETRY and await self._retry(job, server):
+            return None
         sentence = await self._at_once(job, command)
         if sentence is None:
             await self._turns.answer(job, server)
         else:
             await self._turns.say(job, server, sentence)
         return None
+
+    async def _retry(self, job: Job, server: WecomAIBotWsServer) -> bool:
+        """Answers the chat's last question again, or brings an answer again that may never have arrived."""
+        turn = await self._orders.to_retry(job)
+        if turn is None:
+            return False
+        if turn.answer and await self._orders.was_lost(turn):
+            await self._turns.say(job, server, turn.answer)
+            return True
+        limit = await self._limit(job.message.from_userid or "")
+        if limit is not None:
+            await self._turns.say(job, server, limit)
+            return True
+        asked = question.of(self._message_of(turn))
+        await self._store.run(turns.repeat, turn.id, job.turn)
+        await self._turns.answer(replace(job, question=asked), server)
+        return True
 
     async def _receive(
         self, message: ReqMsg, address: Address, asked: question.Question, command: Command | None
@@ -96,7 +118,7 @@ class Assistant:
                 text=question.stored(asked),
                 body=message.body,
                 at=now,
-                command=command.value if command else None,
+                command=command.name.value if command else None,
             )
             if turn is None:
                 return None
@@ -112,15 +134,8 @@ class Assistant:
 
     async def _at_once(self, job: Job, command: Command | None) -> str | None:
         """What is said without asking the model; None when the model has to be asked."""
-        match command:
-            case Command.NEW:
-                await self._store.run(chats.forget, job.address.key, job.turn)
-                return self._words.new_done
-            case Command.STOP:
-                stopped = self._turns.stop(job.address.key)
-                return self._words.stopping if stopped else self._words.nothing_to_stop
-            case Command.HELP:
-                return self._words.help
+        if command is not None:
+            return await self._orders.carry_out(command, job)
         if job.question.empty:
             if job.question.unread:
                 return self._words.cannot_read.format(kind=self._words.kind(job.question.unread[0]))
@@ -217,12 +232,15 @@ class Assistant:
 
         return resume
 
+    def _message_of(self, turn: turns.Turn) -> ReqMsg:
+        return parse_message(Frame("aibot_msg_callback", turn.req_id, dict(turn.body)), self._settings.bot_name)
+
     async def _job_of(self, turn: turns.Turn) -> Job | None:
         """The job of a stored turn, None when it is too old or its chat is no longer known."""
         received = datetime.fromisoformat(turn.received_at)
         if datetime.now(UTC) - received > REPLY_WINDOW:
             return None
-        message = parse_message(Frame("aibot_msg_callback", turn.req_id, dict(turn.body)), self._settings.bot_name)
+        message = self._message_of(turn)
         address = address_of(message, self._bot_id, self._settings)
         if address is None:
             return None

@@ -1,8 +1,9 @@
-"""An answer while it is written: what the model said so far, and what the bubble shows of it. Pure."""
+"""An answer while it is written: what the model said so far, and what the bubble shows of it."""
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 
 from agent.model.errors import ModelError
 from agent.model.stream import Event, Finished, Text, TextWasThinking, Thinking, Usage
@@ -11,6 +12,22 @@ from .dialect import shown
 from .words import Words
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One call of a tool, as the think block shows it."""
+
+    label: str
+    began: float
+    seconds: float | None = None
+    failed: bool = False
+
+    def line(self, words: Words) -> str:
+        if self.seconds is None:
+            return words.step_running.format(label=self.label, seconds=round(monotonic() - self.began))
+        ended = words.step_failed if self.failed else words.step_done
+        return ended.format(label=self.label, seconds=f"{self.seconds:.1f}")
 
 
 @dataclass(slots=True)
@@ -29,6 +46,7 @@ class Draft:
     stopped: bool = False
     cut_short: bool = False
     hides_thinking: bool = False
+    steps: list["Step"] = field(default_factory=list)
 
     def take(self, events: Iterable[Event]) -> None:
         """Adds what the model said."""
@@ -47,6 +65,22 @@ class Draft:
                 case _:
                     pass
 
+    def begin_round(self) -> None:
+        """The model speaks again: what it said before its tools stays, as a paragraph of its own."""
+        if self.text.strip():
+            self.text = self.text.rstrip() + "\n\n"
+        if self.thinking.strip():
+            self.thinking = self.thinking.rstrip() + "\n\n"
+
+    def begin_step(self, tool: str) -> "Step":
+        """A tool begins to work."""
+        step = Step(self.words.tool(tool), monotonic())
+        self.steps.append(step)
+        return step
+
+    def end_step(self, step: "Step", *, failed: bool) -> None:
+        step.seconds, step.failed = monotonic() - step.began, failed
+
     def fail(self, error: Exception) -> None:
         """Notes what ended the answer; the details go to the log, without anybody's words."""
         if isinstance(error, ModelError):
@@ -60,7 +94,9 @@ class Draft:
 
     def so_far(self) -> tuple[str, str]:
         """(text, thinking) for the growing bubble."""
-        return shown(self.text), "" if self.hides_thinking else self.thinking
+        thinking = "" if self.hides_thinking else self.thinking.strip()
+        steps = "\n".join(step.line(self.words) for step in self.steps)
+        return shown(self.text), "\n\n".join(filter(None, (thinking, steps)))
 
     def final(self) -> tuple[str, str]:
         """(text, thinking) for the finished bubble, with the notes that a person needs to see."""

@@ -28,6 +28,16 @@ class Words:
     nothing_to_stop: str
     stopping: str
     new_done: str
+    nothing_to_retry: str
+    models: str
+    model_chosen: str
+    model_default: str
+    model_unknown: str
+    admins_only: str
+    usage: str
+    no_limit: str
+    summary: str
+    no_summary: str
     help: str
     not_allowed: str
     too_often: str
@@ -37,10 +47,17 @@ class Words:
     unsupported: str
     question_shortened: str
     kinds: dict[str, str] = field(repr=False)
+    tools: dict[str, str] = field(repr=False)
+    step_running: str
+    step_done: str
+    step_failed: str
     restarted: str
 
     def error(self, code: str) -> str:
         return self.errors.get(code, self.unknown_error)
+
+    def tool(self, name: str) -> str:
+        return self.tools.get(name, name)
 
     def kind(self, msgtype: str) -> str:
         return self.kinds.get(msgtype, self.kinds["unknown"])
@@ -74,10 +91,24 @@ CHINESE = Words(
     nothing_to_stop="现在没有正在生成的回答。",
     stopping="好的，已停止。",
     new_done="好的，已开始新的对话，之前的内容不再作为上下文。",
+    nothing_to_retry="还没有可以重新回答的问题。",
+    models="当前模型：**{current}**\n\n可以选择：\n{models}\n\n发送 `/model 名称` 切换这个对话的模型。",
+    model_chosen="好的，这个对话改用 **{name}**。",
+    model_default="好的，默认模型改为 **{name}**。",
+    model_unknown="没有名为 {name} 的模型。可以选择：{models}。",
+    admins_only="只有管理员可以更改默认模型。",
+    usage="你的用量（token）：今天 {today}，本月 {month}；每日上限：{limit}。",
+    no_limit="不限",
+    summary="**这个对话较早部分的摘要**\n\n{text}",
+    no_summary="这个对话还不长，没有摘要：所有内容都还在上下文里。",
     help=(
         "我可以回答问题、写作、翻译、分析。直接发消息即可；群里请 @我。\n\n"
         "- `/new`（新对话）：忘掉之前的内容，重新开始\n"
         "- `/stop`（停止）：停止正在生成的回答\n"
+        "- `/retry`（重试）：重新回答上一个问题\n"
+        "- `/model`（模型）：查看或切换这个对话用的模型\n"
+        "- `/usage`（用量）：查看你的用量\n"
+        "- `/summary`（摘要）：查看这个对话较早部分的摘要\n"
         "- `/help`（帮助）：显示这段说明"
     ),
     not_allowed="抱歉，你不在这个机器人的使用范围内。如需使用，请联系管理员。",
@@ -96,6 +127,18 @@ CHINESE = Words(
         "text": "文字",
         "unknown": "一条消息",
     },
+    tools={
+        "create_document": "生成文档",
+        "create_spreadsheet": "生成表格",
+        "create_slides": "生成演示文稿",
+        "create_chart": "绘制图表",
+        "create_image": "生成图片",
+        "read_file": "阅读文件",
+        "search_file": "在文件中查找",
+    },
+    step_running="🔧 正在{label}……（{seconds} 秒）",
+    step_done="✅ {label}（{seconds} 秒）",
+    step_failed="⚠️ {label}没有成功（{seconds} 秒）",
     restarted="服务刚刚重启，继续回答：",
 )
 
@@ -129,10 +172,24 @@ ENGLISH = Words(
     nothing_to_stop="No answer is being generated right now.",
     stopping="OK, stopped.",
     new_done="OK, a new conversation begins; earlier messages no longer count as context.",
+    nothing_to_retry="There is no question to answer again yet.",
+    models="Current model: **{current}**\n\nAvailable:\n{models}\n\nSend `/model NAME` to switch this chat's model.",
+    model_chosen="OK, this chat uses **{name}** now.",
+    model_default="OK, the default model is **{name}** now.",
+    model_unknown="There is no model named {name}. Available: {models}.",
+    admins_only="Only administrators can change the default model.",
+    usage="Your usage in tokens: today {today}, this month {month}; daily limit: {limit}.",
+    no_limit="none",
+    summary="**Summary of the older part of this chat**\n\n{text}",
+    no_summary="This chat is not long enough for a summary: everything is still in the context.",
     help=(
         "I answer questions, write, translate and analyse. Just send a message; in groups, @mention me.\n\n"
         "- `/new`: forget what was said and start afresh\n"
         "- `/stop`: stop the answer that is being generated\n"
+        "- `/retry`: answer the last question again\n"
+        "- `/model`: see or switch the model of this chat\n"
+        "- `/usage`: see your usage\n"
+        "- `/summary`: see the summary of this chat's older part\n"
         "- `/help`: show this"
     ),
     not_allowed="Sorry, you are not among the users of this bot. Please ask the administrator.",
@@ -151,6 +208,18 @@ ENGLISH = Words(
         "text": "text",
         "unknown": "a message",
     },
+    tools={
+        "create_document": "creating a document",
+        "create_spreadsheet": "creating a spreadsheet",
+        "create_slides": "creating slides",
+        "create_chart": "drawing a chart",
+        "create_image": "creating an image",
+        "read_file": "reading a file",
+        "search_file": "searching in a file",
+    },
+    step_running="🔧 {label}… ({seconds} s)",
+    step_done="✅ {label} ({seconds} s)",
+    step_failed="⚠️ {label} failed ({seconds} s)",
     restarted="The service restarted just now; here is the rest:",
 )
 

@@ -203,6 +203,16 @@ def cancel(db: sqlite3.Connection, turn: int, at: datetime, *, answer: str | Non
     )
 
 
+def repeat(db: sqlite3.Connection, asked: int, again: int) -> None:
+    """The turn `again` (a `/retry`) takes over the question of `asked`, which leaves the history.
+
+    Its command is cleared with that, so that the new answer counts as one to the question.
+    """
+    row = db.execute("SELECT kind, text, body FROM turns WHERE id = ?", (asked,)).fetchone()
+    db.execute("UPDATE turns SET command = NULL, kind = ?, text = ?, body = ? WHERE id = ?", (*row, again))
+    db.execute("UPDATE turns SET joined_to = ? WHERE id = ?", (again, asked))
+
+
 def get(db: sqlite3.Connection, turn: int) -> Turn | None:
     row = db.execute(f"SELECT {_COLUMNS} FROM turns WHERE id = ?", (turn,)).fetchone()
     return _turn(row) if row else None
@@ -232,7 +242,7 @@ def history(db: sqlite3.Connection, chat: str, limit: int, *, before: int | None
         "SELECT turns.id, turns.user_id, kind, text, answer, received_at"
         " FROM turns JOIN chats ON chats.key = turns.chat"
         " WHERE turns.chat = ? AND turns.id > history_from AND turns.id < ?"
-        " AND answer <> '' AND attempts > 0 AND command IS NULL"
+        " AND answer <> '' AND attempts > 0 AND command IS NULL AND joined_to IS NULL"
         " ORDER BY turns.id DESC LIMIT ?",
         (chat, 2**63 - 1 if before is None else before, limit),
     )
