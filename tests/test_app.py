@@ -300,3 +300,21 @@ async def test_an_edited_prompt_applies_to_the_next_turn(sim: Simulator, tmp_pat
 async def test_the_data_folder_is_private(play: Play) -> None:
     folder = play.settings.data_dir
     assert oct(os.stat(folder / "agent.db").st_mode & 0o777) == "0o600"
+
+
+async def test_the_model_of_a_chat_and_of_everybody(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path, openai_models=("scripted-vision",), admins=("boss",)) as play:
+        assert "scripted-vision" in (await play.ask("/model", "li")).text
+        assert (await play.ask("/model nonesuch", "li")).text.startswith("没有名为 nonesuch")
+        assert (await play.ask("/model default scripted-vision", "li")).text == CHINESE.admins_only
+        await play.ask("/model SCRIPTED-vision", "li")
+        sim.script.reply("一", "二", "三")
+        await play.ask("问", "li")
+        assert sim.script.requests[-1].model == "scripted-vision"
+        await play.ask("问", "wang")
+        assert sim.script.requests[-1].model == "scripted"
+        await play.ask("/model default scripted-vision", "boss")
+        await play.ask("再问", "wang")
+        assert sim.script.requests[-1].model == "scripted-vision"
+        assert "今天" in (await play.ask("/usage", "wang")).text
+        assert (await play.ask("/summary", "wang")).text == CHINESE.no_summary

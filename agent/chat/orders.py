@@ -7,11 +7,10 @@ from agent.store import Store, chats, deliveries, status, summaries, turns
 from agent.store.chats import Address
 
 from .commands import Command, Name
+from .models import DEFAULT_MODEL, default_model, offered
 from .turn import Job, Turns
 from .words import Words
 
-# Where the model that admins chose for everybody is kept, in the status table.
-DEFAULT_MODEL = "default_model"
 # How far back `/retry` looks for a question.
 TURNS_LOOKED_AT = 20
 
@@ -59,12 +58,12 @@ class Orders:
         return bool(turn.answer) and turn.error is None and any(one.state == "unknown" for one in sent)
 
     async def _model(self, words: tuple[str, ...], chat: Address, user: str) -> str:
-        offered = self.offered
+        offers = offered(self._settings)
         default = await default_model(self._store, self._settings)
         found = await self._store.run(chats.get, chat.key)
         current = (found.model if found else None) or default
         if not words:
-            lines = "\n".join(f"- {'**' + name + '** ✓' if name == current else name}" for name in offered)
+            lines = "\n".join(f"- {'**' + name + '** ✓' if name == current else name}" for name in offers)
             return self._words.models.format(current=current, models=lines)
         for_all = len(words) > 1 and words[0].lower() in ("default", "默认")
         wanted = words[-1]
@@ -72,19 +71,14 @@ class Orders:
             return self._words.help
         if for_all and user not in self._settings.admins:
             return self._words.admins_only
-        name = next((one for one in offered if one.lower() == wanted.lower()), None)
+        name = next((one for one in offers if one.lower() == wanted.lower()), None)
         if name is None:
-            return self._words.model_unknown.format(name=wanted, models=", ".join(offered))
+            return self._words.model_unknown.format(name=wanted, models=", ".join(offers))
         if for_all:
             await self._store.run(status.put, {DEFAULT_MODEL: name}, datetime.now(UTC))
             return self._words.model_default.format(name=name)
         await self._store.run(chats.choose_model, chat.key, None if name == default else name)
         return self._words.model_chosen.format(name=name)
-
-    @property
-    def offered(self) -> tuple[str, ...]:
-        """What `/model` offers: the configured model first, then OPENAI_MODELS."""
-        return tuple(dict.fromkeys((self._settings.openai_model, *self._settings.openai_models)))
 
     async def _usage(self, user: str) -> str:
         midnight = datetime.now(self._settings.timezone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -94,10 +88,3 @@ class Orders:
         return self._words.usage.format(
             today=f"{today:,}", month=f"{month:,}", limit=f"{limit:,}" if limit else self._words.no_limit
         )
-
-
-async def default_model(store: Store, settings: Settings) -> str:
-    """The model for chats that chose none: what an admin set, while it is still on offer, else OPENAI_MODEL."""
-    kept = (await store.run(status.entries)).get(DEFAULT_MODEL)
-    name = kept.value if kept is not None else None
-    return name if isinstance(name, str) and name in settings.openai_models else settings.openai_model

@@ -15,14 +15,16 @@ from datetime import UTC, datetime
 from agent.config import Settings
 from agent.model.client import ModelClient
 from agent.model.tokens import Ratio, TokenCounter
-from agent.store import Store, deliveries, turns
+from agent.store import Store, chats, deliveries, turns
 from agent.store.chats import Address
 from agent.store.states import IllegalTransition
 from agent.wecom import Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer
 
 from . import history, prompts
+from .coalesce import Coalesced
 from .draft import Draft
 from .line import Place, Places
+from .models import default_model
 from .prompts import Prompt, Prompts
 from .question import Question, for_model
 from .words import Words
@@ -148,7 +150,7 @@ class Turns:
     async def _ask(self, job: Job, draft: Draft, bubble: ReplyStream) -> None:
         try:
             prompt = self._prompts.choose(job.address.chat_type, job.address.chat_id)
-            draft.model = prompt.model or self._settings.openai_model
+            draft.model = await self._model_for(job, prompt)
             draft.hides_thinking = prompt.reasoning == "hide"
             attempt = await self._store.run(
                 turns.start, job.turn, datetime.now(UTC), model=draft.model, feedback_id=job.feedback_id
@@ -166,6 +168,12 @@ class Turns:
                 raise
         except Exception as error:
             draft.fail(error)
+
+    async def _model_for(self, job: Job, prompt: Prompt) -> str:
+        """The chat's own choice, else the prompt's, else everybody's."""
+        chat = await self._store.run(chats.get, job.address.key)
+        chosen = chat.model if chat is not None else None
+        return chosen or prompt.model or await default_model(self._store, self._settings)
 
     async def _window(self, job: Job, prompt: Prompt, model: str) -> history.Window:
         grouped = job.address.chat_type == "group"
@@ -194,16 +202,17 @@ class Turns:
         def waiting(seconds: float, _error: Exception) -> None:
             bubble.show("", self._words.retrying.format(seconds=round(seconds)))
 
-        async with self._model.stream(
-            messages,
-            model=draft.model,
-            temperature=prompt.temperature,
-            max_tokens=self._settings.reply_tokens,
-            on_wait=waiting,
-        ) as batches:
-            async for events in batches:
-                draft.take(events)
-                bubble.show(*draft.so_far())
+        with Coalesced(lambda: bubble.show(*draft.so_far())) as growing:
+            async with self._model.stream(
+                messages,
+                model=draft.model,
+                temperature=prompt.temperature,
+                max_tokens=self._settings.reply_tokens,
+                on_wait=waiting,
+            ) as batches:
+                async for events in batches:
+                    draft.take(events)
+                    growing.changed()
         if draft.prompt_tokens:
             self._ratio.learn(draft.model, draft.estimate, draft.prompt_tokens)
 
