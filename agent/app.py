@@ -21,9 +21,10 @@ from agent.chat.assistant import Assistant
 from agent.chat.prompts import Prompts
 from agent.chat.turn import Turns
 from agent.config import Settings
+from agent.health import Line
 from agent.model.client import ModelClient
 from agent.model.tokens import TokenCounter
-from agent.store import Store, open_store, sends, status
+from agent.store import Store, open_store, status
 from agent.wecom import WecomAIBotWsServer
 
 DATABASE = "agent.db"
@@ -87,7 +88,7 @@ class LineState:
     def __init__(self, settings: Settings) -> None:
         self._fixed = {"pid": os.getpid(), "version": __version__, "bot_id": settings.bot_id}
         self._fixed["model"] = settings.openai_model
-        self.state, self.reason = "starting", ""
+        self.state, self.reason, self.since = "starting", "", datetime.now(UTC)
         self.subscribed_at: datetime | None = None
         self.connections = 0
         self.up = asyncio.Event()
@@ -95,12 +96,15 @@ class LineState:
 
     def take(self, state: str, reason: str) -> None:
         """The server's state handler."""
-        self.state, self.reason = state, reason
+        self.state, self.reason, self.since = state, reason, datetime.now(UTC)
         if state == "subscribed":
             self.connections += 1
-            self.subscribed_at = datetime.now(UTC)
+            self.subscribed_at = self.since
             self.up.set()
         self._changed.set()
+
+    def line(self) -> Line:
+        return Line(self.state, self.reason, self.since.isoformat(timespec="milliseconds"), self.connections)
 
     async def say(self, store: Store) -> None:
         values = {
@@ -140,7 +144,7 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
         open_store(settings.data_dir / DATABASE) as store,
         ModelClient(settings.openai_base_url or None, settings.openai_api_key or None) as model,
     ):
-        await store.run(sends.abandon, datetime.now(UTC))
+        await store.run(outbox.abandon, datetime.now(UTC))
         prompts = Prompts(settings.prompts_dir, group=settings.prompt_group, single=settings.prompt_single)
         counter = TokenCounter()
         answering = Turns(settings, store, prompts, model, counter, words)

@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that `--help` is quick.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -22,12 +23,16 @@ ENV_FILE = Path(".env")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an emoji on a GBK terminal
     arguments = _parser().parse_args(words)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return _guarded(run, arguments)
+        code = _guarded(run, arguments)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        return OK
+        return OK if run in (_run, _playground) else FAILED  # a `send` that was broken off is not acked
     except BrokenPipeError:  # `wecom-agent history X | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
@@ -64,10 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     chats = commands.add_parser("chats", help="list the chats")
     history = commands.add_parser("history", help="show what was said in a chat")
     history.add_argument("chat", metavar="CHAT", help="its key, group id or user id, as `chats` lists them")
-    history.add_argument("--limit", type=int, default=50, help="newest turns shown (%(default)s)")
+    history.add_argument("--limit", type=_positive, default=50, help="newest turns shown (%(default)s)")
     stats = commands.add_parser("stats", help="turns, errors, latencies, tokens, deliveries")
-    stats.add_argument("--days", type=int, default=7, help="how far back (%(default)s)")
+    stats.add_argument("--days", type=_positive, default=7, help="how far back, today included (%(default)s)")
     feedback = commands.add_parser("feedback", help="likes and dislikes with their questions and answers")
+    feedback.add_argument("--limit", type=_positive, default=100, help="newest ones shown (%(default)s)")
     for command, name in ((chats, "chats"), (history, "history"), (stats, "stats"), (feedback, "feedback")):
         form = command.add_mutually_exclusive_group()
         form.add_argument("--json", action="store_const", dest="form", const="json", help="as JSON")
@@ -80,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("--file", type=Path, help="a file of at most 20 MB to send after the text")
     send.set_defaults(run=_send)
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 999999")
+    return int(text)
 
 
 def _guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
@@ -101,6 +113,8 @@ def _guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Names
     except Displaced as error:
         _complain(str(error))
         return DISPLACED
+    except BrokenPipeError:
+        raise
     except (StoreError, DataLocked, WecomError, OSError) as error:
         _complain(str(error))
         return FAILED
@@ -154,15 +168,22 @@ def _look(arguments: argparse.Namespace) -> int:
     from agent import look
 
     settings = _load(need=())
-    look.show(settings, arguments.look, arguments.form, vars(arguments))
+    try:
+        look.show(settings, arguments.look, arguments.form, vars(arguments))
+    except look.ChatUnclear as error:
+        _complain(str(error))
+        return FAILED
     return OK
 
 
 def _send(arguments: argparse.Namespace) -> int:
-    from agent import look
+    from agent import sender
 
     settings = _load(need=())
     text = sys.stdin.read() if arguments.text == "-" else arguments.text
-    sentence, acked = look.send(settings, arguments.chat, text, arguments.file)
-    print(sentence, file=sys.stdout if acked else sys.stderr)
+    sentence, acked = sender.send(settings, arguments.chat, text, arguments.file)
+    if acked:
+        print(sentence)
+    else:
+        _complain(sentence)
     return OK if acked else FAILED

@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator
 
-from agent import app
+from agent import app, health
 from agent.config import Settings
 from agent.store import lock
 
@@ -18,6 +18,7 @@ def serve(settings: Settings) -> None:
 
     Raises:
         DataLocked, StoreError: another bot works on the folder, or the database cannot be used.
+        CannotListen: the address of AGENT_HTTP is taken.
         CredentialsRefused, Displaced, ReconnectExhausted: what ended the line.
     """
     with lock.hold(settings.data_dir):
@@ -25,7 +26,7 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    async with app.opened(settings) as bot:
+    async with app.opened(settings) as bot, health.listening(settings.http, app.database(settings), bot.state.line):
         _log.info(
             "bot %s, model %s, data in %s; Ctrl-C stops it",
             settings.bot_id,
