@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from agent.simulator.completions import tokens
 from agent.simulator.model import (
     Break,
     Failure,
@@ -28,11 +29,9 @@ from agent.simulator.model import (
     ToolCall,
     demonstrate,
     failing,
-    picture,
-    problems,
     routes,
-    tokens,
 )
+from agent.simulator.strictness import picture, problems
 
 ASK: Any = [{"role": "user", "content": "你好"}]
 

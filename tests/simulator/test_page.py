@@ -642,7 +642,9 @@ async def test_a_phone_in_english() -> None:
             return [name for name, pane in panes.items() if await pane.is_visible()]
 
         assert await visible() == [".conversation"]
-        await tab.get_by_role("textbox", name="Message").fill("x" * 300)
+        box = tab.get_by_role("textbox", name="Message")
+        assert (await box.bounding_box())["height"] > 30
+        await box.fill("x" * 300)
         await tab.get_by_role("button", name="Send", exact=True).click()
         await tab.locator(".from-bot:not(.growing) .text", has_text="第 6 步").wait_for()
         assert await visible() == [".conversation"]

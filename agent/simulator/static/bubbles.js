@@ -36,8 +36,8 @@ export function snippet(message) {
 
 export class Bubble {
   /**
-   * `chat` has botName(), viewer(), undelivered(message) -> why or "", onQuote(message), onDislike(message),
-   * onFeedback(message, type, content, reasons) and onClick(message, key, selected).
+   * `chat` has botName(), viewer(), undelivered(message) -> why or "", onQuote(message), onFeedback(message, type),
+   * onDislike(message) and onClick(message, key, selected).
    */
   constructor(message, chat) {
     this.chat = chat;
@@ -92,8 +92,10 @@ export class Bubble {
     this.showThought(message);
     this.showText(message);
     this.showMedia(message);
-    if (message.card !== this.shownCard) {
-      this.shownCard = message.card;
+    // Built again only when it is another card: what a person has chosen on it stays.
+    const card = JSON.stringify(message.card);
+    if (card !== this.shownCard) {
+      this.shownCard = card;
       const click = (key, selected) => this.chat.onClick(this.message, key, selected);
       this.card.replaceChildren(...(message.card ? [cardView(message.card, click)] : []));
     }
@@ -163,8 +165,8 @@ export class Bubble {
   feedbackButton(name, type, given) {
     const pressed = given === type;
     const press = () => {
-      if (pressed) this.chat.onFeedback(this.message, 3, "", []);
-      else if (type === 1) this.chat.onFeedback(this.message, 1, "", []);
+      if (pressed) this.chat.onFeedback(this.message, 3);
+      else if (type === 1) this.chat.onFeedback(this.message, 1);
       else this.chat.onDislike(this.message);
     };
     return iconButton(name, t(name), press, { "aria-pressed": String(pressed) });

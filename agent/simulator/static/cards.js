@@ -1,7 +1,7 @@
 // Template cards (protocol §16), plainly: every part as text, links and controls; pictures by address become links.
 
 import { el } from "./dom.js";
-import { link, safeAddress } from "./markdown.js";
+import { link, safeAddress } from "./inline.js";
 import { t } from "./words.js";
 
 /** A card. `click(key, selected)` reports a button; `selected` maps a question's key to the ids chosen. */

@@ -1,9 +1,11 @@
 // The page: what it knows of the simulator, the three panes, and who tells whom.
 
-import { Bubble, snippet } from "./bubbles.js";
+import { snippet } from "./bubbles.js";
 import { askForChat, askForReasons, ChatList } from "./chats.js";
 import { Composer } from "./composer.js";
-import { el, icon, iconButton } from "./dom.js";
+import { Conversation } from "./conversation.js";
+import * as deeds from "./deeds.js";
+import { el } from "./dom.js";
 import { call, Feed } from "./line.js";
 import { Trace } from "./trace.js";
 import { switchLanguage, t, tag } from "./words.js";
@@ -14,6 +16,7 @@ const SAMPLES = [
   { type: "single", title: "lisi", members: ["lisi"] },
   { type: "group", id: "wr-sample-group", title: "产品讨论群", members: ["zhangsan", "lisi", "wangwu"] },
 ];
+const KEPT = 500; // messages of a chat, as in the gateway
 const NARROW = matchMedia("(max-width: 760px)");
 const TOUCH = matchMedia("(pointer: coarse)");
 
@@ -21,13 +24,11 @@ class Playground {
   constructor(root) {
     this.root = root;
     this.bot = { name: "Bot", state: "unknown" };
-    this.started = null; // the simulator's own id, when it tells one
     this.chats = new Map(); // id -> {id, type, title, members}
     this.messages = new Map(); // chat id -> Map of message id -> message, in the order of their first frames
     this.unread = new Map();
     this.speakers = new Map(); // chat id -> who speaks in this group
-    this.undelivered = new Map(); // message id -> why the bot did not get it
-    this.bubbles = new Map(); // of the chat that is open
+    this.undelivered = new Map(); // req_id of a person's message -> why the bot did not get it
     this.current = null;
     this.online = null; // null until the first connection
     this.early = null; // events that came before the history, while that is fetched
@@ -40,6 +41,7 @@ class Playground {
       onSpeaker: (user) => this.speak(user),
       onError: (words) => this.toast(words),
     });
+    this.conversation = new Conversation(this.deeds(), this.composer);
     this.trace = new Trace();
     this.showTrace = !NARROW.matches && innerWidth >= 1100;
     this.render();
@@ -47,6 +49,22 @@ class Playground {
       (event) => this.hear(event),
       (open, seconds) => this.connection(open, seconds),
     );
+  }
+
+  /** What a person can do in a conversation, and what its bubbles ask. */
+  deeds() {
+    return {
+      onBack: () => this.leave(),
+      onEnter: () => this.enter(),
+      onTrace: () => this.toggleTrace(),
+      botName: () => this.bot.name,
+      viewer: () => this.viewer(this.chats.get(this.current)),
+      undelivered: (message) => (message.sender === "bot" ? "" : (this.undelivered.get(message.req_id) ?? "")),
+      onQuote: (message) => this.composer.quoting(message, snippet(message)),
+      onFeedback: (message, type) => this.rate(message, type, "", []),
+      onDislike: (message) => askForReasons((content, reasons) => this.rate(message, 2, content, reasons)),
+      onClick: (message, key, selected) => this.click(message, key, selected),
+    };
   }
 
   // -- building ---------------------------------------------------------------------------------------------------
@@ -65,43 +83,18 @@ class Playground {
     this.list.render([this.botState, language]);
     this.trace.render();
     this.composer.render();
-    this.head = el("header", { class: "pane-head" });
-    this.log = el("ol", { class: "messages", role: "log", "aria-live": "polite", "aria-label": t("messages"), tabindex: "0" });
-    this.log.addEventListener("scroll", () => this.scrolled());
-    this.newest = el("button", { type: "button", class: "newest", hidden: true, onclick: () => this.toEnd() }, icon("down"), t("newest"));
-    this.drop = el("div", { class: "drop", hidden: true }, t("drop"));
-    this.blank = el("div", { class: "blank" });
-    const main = el("main", { class: "conversation" }, this.head, el("div", { class: "log" }, this.log, this.blank, this.newest), this.composer.node, this.drop);
-    this.dropping(main);
-    this.root.replaceChildren(this.banner, this.list.node, main, this.trace.node);
-    this.pinned = true;
+    this.conversation.render();
+    this.root.replaceChildren(this.banner, this.list.node, this.conversation.node, this.trace.node);
     this.drawChats();
     this.drawConversation();
     this.drawState();
-    this.layout();
   }
 
   layout() {
     this.root.classList.toggle("with-trace", this.showTrace);
     this.root.classList.toggle("in-chat", this.current !== null);
-  }
-
-  dropping(target) {
-    let depth = 0; // dragenter and dragleave come for every child
-    const files = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files") && this.current !== null;
-    const show = (by) => {
-      depth = Math.max(0, depth + by);
-      this.drop.hidden = depth === 0;
-    };
-    target.addEventListener("dragenter", (event) => files(event) && show(1));
-    target.addEventListener("dragleave", (event) => files(event) && show(-1));
-    target.addEventListener("dragover", (event) => files(event) && event.preventDefault());
-    target.addEventListener("drop", (event) => {
-      if (!files(event)) return;
-      event.preventDefault();
-      show(-depth);
-      this.composer.add([...event.dataTransfer.files]);
-    });
+    this.conversation.tracing = this.showTrace;
+    this.conversation.drawHead();
   }
 
   drawChats() {
@@ -111,62 +104,11 @@ class Playground {
   }
 
   drawConversation() {
-    const chat = this.chats.get(this.current);
-    this.bubbles.clear();
-    this.log.replaceChildren();
-    this.composer.node.hidden = !chat;
-    this.drawHead(chat);
-    if (!chat) {
-      this.drawBlank();
-      return;
-    }
-    this.composer.open(chat, this.viewer(chat), this.bot.name);
-    for (const message of this.messages.get(chat.id)?.values() ?? []) this.drawMessage(message);
-    this.drawBlank();
-    this.toEnd();
-  }
-
-  drawBlank() {
-    const chat = this.chats.get(this.current);
-    this.blank.hidden = Boolean(chat) && this.bubbles.size > 0;
-    if (this.blank.hidden) return;
-    if (!chat) this.blank.replaceChildren(el("p", {}, t("pick")));
-    else this.blank.replaceChildren(el("p", {}, t("empty")), el("p", { class: "muted" }, t("emptyHint")));
-  }
-
-  drawHead(chat) {
-    const back = iconButton("back", t("back"), () => this.leave());
-    back.classList.add("back");
-    const words = t(this.showTrace ? "traceHide" : "traceShow");
-    this.traceButton = iconButton("trace", words, () => this.toggleTrace(), { "aria-controls": "trace", "aria-pressed": String(this.showTrace) });
-    const title = el("h2", {}, chat?.title ?? t("title"));
-    const facts = chat && el("span", { class: "muted" }, chat.type === "group" ? t("members", chat.members.length) : t("single"));
-    const enter =
-      chat?.type === "single" &&
-      el("button", { type: "button", class: "text-button", title: t("enterTip"), onclick: () => this.enter() }, icon("door"), el("span", {}, t("enter")));
-    const parts = [chat && back, el("div", { class: "head-words" }, title, facts), enter, this.traceButton];
-    this.head.replaceChildren(...parts.filter(Boolean));
+    const chat = this.chats.get(this.current) ?? null;
+    this.conversation.open(chat, chat ? (this.messages.get(chat.id)?.values() ?? []) : []);
     this.layout();
-  }
-
-  drawMessage(message) {
-    const bubble = this.bubbles.get(message.id);
-    if (bubble) {
-      bubble.update(message);
-      return;
-    }
-    const chat = {
-      botName: () => this.bot.name,
-      viewer: () => this.viewer(this.chats.get(message.chat)),
-      undelivered: (sent) => this.undelivered.get(sent.id) ?? "",
-      onQuote: (quoted) => this.composer.quoting(quoted, snippet(quoted)),
-      onFeedback: (rated, type, content, reasons) => this.rate(rated, type, content, reasons),
-      onDislike: (rated) => askForReasons((content, reasons) => this.rate(rated, 2, content, reasons)),
-      onClick: (clicked, key, selected) => this.click(clicked, key, selected),
-    };
-    const made = new Bubble(message, chat);
-    this.bubbles.set(message.id, made);
-    this.log.append(made.node);
+    if (chat) this.composer.open(chat, this.viewer(chat), this.bot.name); // measures itself, so it must be visible
+    this.conversation.toEnd();
   }
 
   drawState() {
@@ -179,20 +121,6 @@ class Playground {
     this.banner.className = `banner ${state}`;
     this.banner.hidden = this.online === true && !words;
     this.banner.replaceChildren(this.online === null ? t("connecting") : words ? t(words) : "");
-  }
-
-  // -- scrolling --------------------------------------------------------------------------------------------------
-
-  scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.log;
-    this.pinned = scrollHeight - scrollTop - clientHeight < 60;
-    if (this.pinned) this.newest.hidden = true;
-  }
-
-  toEnd() {
-    this.pinned = true;
-    this.newest.hidden = true;
-    this.log.scrollTop = this.log.scrollHeight;
   }
 
   // -- what the simulator says --------------------------------------------------------------------------------------
@@ -276,6 +204,7 @@ class Playground {
     const old = known.get(message.id);
     if (old && (old.updated > message.updated || old.frames > message.frames)) return false;
     known.set(message.id, message);
+    if (known.size > KEPT) known.delete(known.keys().next().value);
     return true;
   }
 
@@ -283,12 +212,10 @@ class Playground {
     const known = this.messages.get(message.chat)?.has(message.id) ?? false;
     if (!this.keep(message)) return;
     if (!this.chats.has(message.chat)) this.attempt(() => this.refresh());
-    if (message.sender === "bot" && !known) this.delivered(message.req_id);
+    // A message that was held back has reached the bot after all when there is an answer to it.
+    if (message.sender === "bot" && this.undelivered.delete(message.req_id)) this.drawConversation();
     if (message.chat === this.current) {
-      this.drawMessage(message);
-      this.drawBlank();
-      if (this.pinned) this.toEnd();
-      else if (!known) this.newest.hidden = false;
+      this.conversation.receive(message);
     } else if (!known) {
       this.unread.set(message.chat, (this.unread.get(message.chat) ?? 0) + 1);
     }
@@ -313,7 +240,10 @@ class Playground {
   learn(chat) {
     this.chats.set(chat.id, chat);
     this.drawChats();
-    if (chat.id === this.current) this.drawHead(chat);
+    if (chat.id !== this.current) return;
+    this.conversation.chat = chat;
+    this.composer.open(chat, this.viewer(chat), this.bot.name);
+    this.layout();
   }
 
   // -- what the person does -----------------------------------------------------------------------------------------
@@ -357,8 +287,8 @@ class Playground {
 
   toggleTrace() {
     this.showTrace = !this.showTrace;
-    this.drawHead(this.chats.get(this.current));
-    this.traceButton.focus();
+    this.layout();
+    this.conversation.traceButton.focus();
   }
 
   create(chat) {
@@ -376,81 +306,41 @@ class Playground {
     }
   }
 
-  /** Send what was composed, as WeCom would cut it: pictures travel with the text, everything else alone. */
-  send({ text, files, quote, mention, voice }) {
+  send(message) {
     const chat = this.chats.get(this.current);
-    const user = this.viewer(chat);
-    const path = `/api/chats/${encodeURIComponent(chat.id)}`;
     return this.attempt(async () => {
-      const pictures = files.filter((file) => /^image\/(png|jpeg|gif|webp)$/.test(file.type));
-      const others = files.filter((file) => !pictures.includes(file));
-      for (const file of others) {
-        await this.post(path, { user, kind: file.type.startsWith("video/") ? "video" : "file", files: [file], text: "", quote, mention });
-      }
-      if (pictures.length) {
-        const alone = pictures.length === 1 && !text && chat.type === "single";
-        await this.post(path, { user, kind: alone ? "image" : "mixed", files: pictures, text, quote, mention });
-      } else if (voice) {
-        await this.post(path, { user, kind: "voice", files: [], text, quote, mention });
-      } else if (text) {
-        this.report(await call("POST", `${path}/say`, { user, text, quote, mention }));
-      }
+      for (const sent of await deeds.send(chat, this.viewer(chat), message)) this.report(sent);
     });
-  }
-
-  async post(path, { user, kind, files, text, quote, mention }) {
-    const form = new FormData();
-    form.append("user", user);
-    form.append("kind", kind);
-    form.append("text", text);
-    form.append("mention", String(mention));
-    if (quote) form.append("quote", quote);
-    for (const file of files) form.append("files", file, file.name);
-    this.report(await call("POST", `${path}/send`, form));
   }
 
   /** Say it when something did not reach the bot: at the message itself when there is one. */
   report(sent) {
-    if (sent?.delivered !== false) return;
+    if (sent.delivered) return;
     if (sent.message_id) {
-      this.undelivered.set(sent.message_id, sent.why);
-      this.redraw(sent.message_id);
+      this.undelivered.set(sent.req_id, sent.why);
+      this.conversation.redraw(sent.message_id);
     } else {
       this.toast(t("undelivered", sent.why));
     }
   }
 
-  /** An answer shows that a message which was held back has reached the bot after all. */
-  delivered(request) {
-    for (const message of this.undelivered.size ? (this.messages.get(this.current)?.values() ?? []) : []) {
-      if (message.req_id === request && this.undelivered.delete(message.id)) this.redraw(message.id);
-    }
-  }
-
-  redraw(id) {
-    const bubble = this.bubbles.get(id);
-    bubble?.update(bubble.message);
-  }
-
   enter() {
     const chat = this.chats.get(this.current);
     return this.attempt(async () => {
-      const sent = await call("POST", `/api/chats/${encodeURIComponent(chat.id)}/enter`, { user: this.viewer(chat) });
-      if (sent?.delivered === false) this.report(sent);
-      else this.toast(t("entered"));
+      const sent = await deeds.enter(chat, this.viewer(chat));
+      if (sent.delivered) this.toast(t("entered"));
+      else this.report(sent);
     });
   }
 
   rate(message, type, content, reasons) {
     const user = this.viewer(this.chats.get(message.chat));
-    const path = `/api/messages/${encodeURIComponent(message.id)}/feedback`;
-    return this.attempt(async () => this.report(await call("POST", path, { user, type, content, reasons })));
+    return this.attempt(async () => this.report(await deeds.rate(message, user, type, content, reasons)));
   }
 
   click(message, key, selected) {
     const user = this.viewer(this.chats.get(message.chat));
-    const path = `/api/messages/${encodeURIComponent(message.id)}/click`;
-    return this.attempt(async () => this.report(await call("POST", path, { user, key, selected })));
+    return this.attempt(async () => this.report(await deeds.click(message, user, key, selected)));
   }
 
   toast(words) {
