@@ -222,7 +222,7 @@ def _missing(needed: set[str], sources: Mapping[str, str]) -> list[str]:
 _REMEDIES = {
     "WECOM_BOT_ID": "copy the Bot ID of the long connection (API 模式, 长连接) from the WeCom admin console into .env",
     "WECOM_BOT_SECRET": "copy the Secret that stands beside the Bot ID in the WeCom admin console into .env",
-    "OPENAI_MODEL": "name the model that answers, as its endpoint spells it, e.g. OPENAI_MODEL=deepseek-chat",
+    "OPENAI_MODEL": "name the model that answers, as its endpoint spells it, e.g. OPENAI_MODEL=deepseek-flash",
     "OPENAI_API_KEY": "set the endpoint's key, or OPENAI_BASE_URL alone for one that needs no key (Ollama, vLLM)",
 }
 
@@ -361,8 +361,8 @@ SETTINGS: tuple[Setting, ...] = (
         "长连接模式的 Secret（不是 Token，也不是 EncodingAESKey）",
         _credential, group="wecom", secret=True, required=True),
     Setting("OPENAI_MODEL", "openai_model", "", "text",
-        "the model that answers, e.g. deepseek-chat",
-        "回答问题的模型，例如 deepseek-chat",
+        "the model that answers, e.g. deepseek-flash",
+        "回答问题的模型，例如 deepseek-flash",
         _text, group="model", required=True),
     Setting("OPENAI_API_KEY", "openai_api_key", "", "secret",
         "the key of the OpenAI-compatible endpoint; may stay empty when OPENAI_BASE_URL is set (Ollama, vLLM)",

@@ -4,7 +4,7 @@ Knows when to wait, when to ask again and when to give up. Does not know HTTP (`
 (`sse`, `stream`) or parameters (`dialect`).
 
     async with ModelClient("https://api.deepseek.com/v1", key) as client:
-        async with client.stream(messages, model="deepseek-chat") as answer:
+        async with client.stream(messages, model="deepseek-flash") as answer:
             async for events in answer:          # the events of one read of the socket
                 ...
 """

@@ -63,8 +63,9 @@ from .replies import (
 )
 from .reply_stream import ReplyStream
 from .server import WecomAIBotWsServer
-from .stream import ENGLISH, Address, Delivery, Outcome, Words
+from .stream import Address, Delivery, Outcome
 from .upload import Media
+from .words import ENGLISH, Words
 
 __all__ = [
     "ENGLISH",

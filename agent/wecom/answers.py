@@ -1,22 +1,32 @@
 """From what a handler returned to what leaves: bubbles of one handler run, welcomes, card updates (protocol §8-§12)."""
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import frames
 from .errors import RequestFailed
 from .handlers import HandlerError
 from .messages import EventReqMsg, ReqMsg
-from .replies import RspMsg, RspStreamMsg, RspTemplateCardMsg, RspTextMsg
+from .replies import RspMarkdownMsg, RspMediaMsg, RspMsg, RspStreamMsg, RspTemplateCardMsg, RspTextMsg
 from .reply_stream import ReplyStream
 from .stream import GONE
+from .thinking import parted
 
 if TYPE_CHECKING:
     from .server import WecomAIBotWsServer
 
 # An answer to an event counts within 5 s of WeCom's clock (protocol §8.5).
 EVENT_WINDOW = 4.5
-_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+
+
+@dataclass(slots=True)
+class _Open:
+    """A bubble that grows: what it shows, and whether a reply said that more will come."""
+
+    bubble: ReplyStream
+    content: str = ""
+    growing: bool = False
 
 
 class Answers:
@@ -24,61 +34,63 @@ class Answers:
 
     def __init__(self, server: "WecomAIBotWsServer", message: ReqMsg) -> None:
         self._server, self._message = server, message
-        self._open: dict[str, tuple[ReplyStream, str]] = {}
-        self._sent = False
+        self._open: dict[str, _Open] = {}
 
-    async def send(self, reply: Any) -> None:
+    async def send(self, reply: Any, *, last: bool = True) -> None:
+        """Sends one reply; `last` unless the handler may have more.
+
+        Raises:
+            HandlerError: it is no reply.
+            WecomError: as `reply_message`.
+        """
         if isinstance(reply, RspStreamMsg):
-            await self._grow(reply)
+            await self._grow(reply, last)
         elif isinstance(reply, RspMsg | dict):
             await self._server.reply_message(self._message, reply)
         else:
             raise HandlerError(f"a handler returned {type(reply).__name__}; return RspTextMsg(…), a dict or None")
-        self._sent = True
 
-    async def _grow(self, reply: RspStreamMsg) -> None:
+    async def _grow(self, reply: RspStreamMsg, last: bool) -> None:
+        """Replies without an id share one bubble, which ends with the handler, or where `finish` follows its absence:
+        `finish` is True unless said otherwise, so by itself it says nothing."""
         key, content = reply.stream_id or "", reply.content or ""
-        bubble = self._open.get(key, (None, ""))[0] or self._server.open_stream(
-            self._message, feedback_id=reply.feedback_id, stream_id=reply.stream_id
-        )
+        one = self._open.get(key)
+        if one is None:
+            one = self._open[key] = _Open(
+                self._server.open_stream(self._message, feedback_id=reply.feedback_id, stream_id=reply.stream_id)
+            )
         thinking, text = parted(content)
-        if reply.finish:
-            self._open.pop(key, None)
-            async with bubble:
-                await bubble.finish(text, thinking)
+        if reply.finish and (key or last or one.growing):
+            del self._open[key]
+            async with one.bubble:
+                await one.bubble.finish(text, thinking)
         else:
-            self._open[key] = (bubble, content)
-            bubble.show(text, thinking)
+            one.content, one.growing = content, one.growing or not reply.finish
+            one.bubble.show(text, thinking)
 
     async def fail(self, reply: Any) -> None:
         """Shows that the handler failed: in the bubble that is open, else in one of its own."""
+        if reply is None:
+            reply = RspTextMsg(self._server.words.failed)
         try:
-            if reply is not None:
+            if self._open and isinstance(reply, RspTextMsg | RspMarkdownMsg | RspStreamMsg):
+                for one in self._open.values():
+                    thinking, text = parted(one.content)
+                    one.bubble.show(f"{text}\n\n{reply.content or ''}".strip(), thinking)
+            elif self._message.req_id:
                 await self.send(reply)
-            elif not self._open and self._message.req_id:
-                await self._server.reply_message(self._message, RspTextMsg(self._server.words.failed))
         except Exception:  # the failure itself has been logged; this one is only about showing it
             self._server.logger.exception("the failure could not be shown on %r", self._message)
-        for key, (bubble, content) in list(self._open.items()):
-            thinking, text = parted(content)
-            self._open[key] = (bubble, content)
-            note = "" if reply is not None else self._server.words.failed
-            bubble.show(f"{text}\n\n{note}".strip(), thinking)
 
     async def __aenter__(self) -> "Answers":
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        for bubble, _ in self._open.values():
-            await bubble.__aexit__(kind, error, None)
-
-
-def parted(content: str) -> tuple[str, str]:
-    """(reasoning, text) of content that begins with WeCom's think block, closed or not."""
-    if not content.startswith(_THINK_OPEN):
-        return "", content
-    thinking, closed, text = content[len(_THINK_OPEN) :].partition(_THINK_CLOSE)
-    return thinking, text if closed else ""
+        for one in self._open.values():
+            try:
+                await one.bubble.__aexit__(kind, error, None)
+            except Exception:  # the next bubble has to be finished all the same
+                self._server.logger.exception("a bubble was not finished on %r", self._message)
 
 
 async def answer_event(server: "WecomAIBotWsServer", event: EventReqMsg, reply: Any, began: float) -> None:
@@ -100,11 +112,14 @@ async def answer_event(server: "WecomAIBotWsServer", event: EventReqMsg, reply: 
             if error.errcode not in GONE:
                 raise
             server.logger.warning("%s; answering by push", error)
-    if event.chat_id is not None and not isinstance(reply, dict):
-        await server.send_active_message(event.chat_id, reply)
+    if event.chat_id is None or (isinstance(reply, dict) and not reply.get("msgtype")):
+        server.logger.warning("dropped a late answer to %r: it cannot be pushed", event)
+        return
+    await server.send_active_message(event.chat_id, reply)
 
 
-def body_of(reply: RspMsg | dict[str, Any]) -> dict[str, Any]:
+def body_of(reply: Any) -> dict[str, Any]:
+    """The wire body of a reply. Raises `HandlerError` for what is none."""
     if isinstance(reply, dict):
         return reply
     if isinstance(reply, RspMsg):
@@ -122,25 +137,33 @@ def pushed_text(body: dict[str, Any]) -> str | None:
     return content if isinstance(content, str) else ""
 
 
-def _welcome_body(reply: Any) -> dict[str, Any]:
-    """A welcome takes text and cards only (protocol §10); Markdown goes as text."""
+def _welcome_body(reply: Any) -> dict[str, Any] | None:
+    """A welcome takes text and cards only (protocol §10); Markdown goes as text, None stands for what takes a push."""
+    if isinstance(reply, RspMediaMsg):
+        return None
     body = body_of(reply)
     text = pushed_text(body)
-    return body if text is None else {"msgtype": "text", "text": {"content": text}}
+    if text is not None:
+        return {"msgtype": "text", "text": {"content": text}}
+    return body if body.get("msgtype") == "template_card" else None
 
 
 def _update_body(reply: Any, event: EventReqMsg) -> dict[str, Any] | None:
     """The update of the clicked card (protocol §11), None for what has to be pushed instead."""
-    if isinstance(reply, dict):
-        return (
-            reply
-            if "response_type" in reply or "template_card" not in reply
-            else _update(reply["template_card"], event)
-        )
-    if isinstance(reply, RspTemplateCardMsg):
-        return _update(reply.template_card, event)
-    return None
+    match reply:
+        case RspTemplateCardMsg():
+            return _update(reply.template_card, event)
+        case {"response_type": _}:
+            return reply  # type: ignore[no-any-return]
+        case {"template_card": dict(card)}:
+            return _update(card, event)
+        case RspMsg() | dict():
+            return None
+        case _:
+            return body_of(reply)
 
 
 def _update(card: dict[str, Any], event: EventReqMsg) -> dict[str, Any]:
-    return {"response_type": "update_template_card", "template_card": {"task_id": event.task_id, **card}}
+    """A card with the task id of the one that was clicked: WeCom takes no other."""
+    own = {"task_id": event.task_id} if event.task_id else {}
+    return {"response_type": "update_template_card", "template_card": {**card, **own}}

@@ -6,6 +6,7 @@ replies; it carries frames.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import random
@@ -17,12 +18,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidURI, WebSocketException
+from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidURI, ProxyError, WebSocketException
 from websockets.frames import Frame as SocketFrame
 from websockets.frames import Opcode
 
 from . import frames
-from .errors import ConnectionLost, CredentialsRefused, Displaced, ReconnectExhausted, WecomError
+from .errors import (
+    ConnectionLost,
+    CredentialsRefused,
+    Displaced,
+    ReconnectExhausted,
+    RequestFailed,
+    RequestTimeout,
+    WecomError,
+)
 from .frames import Frame
 from .session import Callback, Ended, Request, Session, Settle, State, Subscribed, request_for
 
@@ -32,10 +41,20 @@ DEFAULT_URL = "wss://openws.work.weixin.qq.com"
 MAX_MESSAGE_SIZE = 16 * 1024 * 1024
 OPEN_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 1.0
-RECONNECT_CAP = 30.0
+RECONNECT_LEAST, RECONNECT_CAP = 0.1, 30.0
 JITTER = 0.2
 
 _log = logging.getLogger(__name__)
+
+
+class _Silent(logging.LoggerAdapter[logging.Logger]):
+    """For the library's own lines: at DEBUG it would print every frame, the secret in the first one included."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+_silent = _Silent(_log, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +76,11 @@ class LineSettings:
 
 
 def backoff(interval: float, draw: Callable[[], float] = random.random) -> Iterator[float]:
-    """Delays in seconds before the attempts in a row: `interval` doubling up to 30 s, each ±20 % (protocol §5)."""
-    delay = min(interval, RECONNECT_CAP)
+    """Delays in seconds before the attempts in a row: `interval` doubling up to 30 s, each ±20 % (protocol §5).
+
+    Never under 0.1 s: a gateway that accepts and drops at once must not make the process spin.
+    """
+    delay = min(max(interval, RECONNECT_LEAST), RECONNECT_CAP)
     while True:
         yield delay * (1 - JITTER + 2 * JITTER * draw())
         delay = min(delay * 2, RECONNECT_CAP)
@@ -78,12 +100,19 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """The system's trust, and the certificates of `ca_file` with it.
 
     Raises:
-        OSError, ssl.SSLError: the file cannot be read or holds no certificate.
+        OSError: the file cannot be read or holds no certificate.
     """
     context = ssl.create_default_context()
     if ca_file:
-        context.load_verify_locations(cafile=ca_file)
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:
+            raise _CaFileError(f"WECOM_CA_FILE {ca_file!r} cannot be used: {error}") from None
     return context
+
+
+class _CaFileError(OSError):
+    """The file with the private deployment's certificates is missing or holds none."""
 
 
 class _Socket(ClientConnection):
@@ -91,7 +120,7 @@ class _Socket(ClientConnection):
 
     on_message: Callable[[bytes], None] | None = None
     on_lost: Callable[[str], None] | None = None
-    _parts: list[bytes] | None = None
+    _parts: bytearray | None = None
 
     def process_event(self, event: Any) -> None:
         if self.on_message is None or not isinstance(event, SocketFrame):
@@ -102,10 +131,14 @@ class _Socket(ClientConnection):
                 if self._parts is None and event.fin:
                     self.on_message(bytes(event.data))
                     return
-                self._parts = [*(self._parts or ()), bytes(event.data)]
+                if self._parts is None:
+                    self._parts = bytearray()
+                self._parts += event.data
                 if event.fin:
-                    whole, self._parts = b"".join(self._parts), None
+                    whole, self._parts = bytes(self._parts), None
                     self.on_message(whole)
+            case Opcode.CLOSE if self.on_lost is not None:
+                self.on_lost(f"closed by the peer: {self.protocol.close_rcvd}")
             case _:
                 super().process_event(event)
 
@@ -116,7 +149,13 @@ class _Socket(ClientConnection):
             self.on_lost(f"the socket closed: {exc or closed.__cause__ or closed}")
 
     def write(self, message: bytes) -> None:
-        """Writes one text message into the buffer. Raises `WebSocketException` when the socket is closed."""
+        """Writes one text message into the buffer.
+
+        Raises:
+            WebSocketException, ConnectionError: the socket is closed, the message did not go out.
+        """
+        if self.transport.is_closing():  # asyncio would drop the bytes without a word
+            raise ConnectionError("the socket is closing")
         self.protocol.send_text(message)
         self.send_data()
 
@@ -183,15 +222,19 @@ class Line:
         """
         future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
 
-        def settle(outcome: Frame | WecomError, _certain: bool) -> None:
+        timeout = seconds or self._settings.request_timeout
+
+        def settle(outcome: Frame | WecomError, certain: bool) -> None:
             if future.done():
                 return
+            if isinstance(outcome, RequestFailed) and not certain:  # it may be another frame that was refused
+                outcome = RequestTimeout(cmd, timeout, (outcome.errcode, outcome.errmsg))
             if isinstance(outcome, Frame):
                 future.set_result(outcome)
             else:
                 future.set_exception(outcome)
 
-        self.send(cmd, req_id or frames.new_req_id(cmd), body, settle, seconds)
+        self.send(cmd, req_id or frames.new_req_id(cmd), body, settle, timeout)
         return await future
 
     async def ready(self) -> None:
@@ -200,8 +243,17 @@ class Line:
             if self._closed is not None:
                 raise self._closed
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.when_up(lambda waiter=future: waiter.done() or waiter.set_result(None))  # type: ignore[misc]
-            await future
+
+            def wake(waiter: asyncio.Future[None] = future) -> None:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+            self.when_up(wake)
+            try:
+                await future
+            finally:
+                with contextlib.suppress(ValueError):  # it is still there when the wait was cancelled
+                    self._up_waiters.remove(wake)
 
     def when_up(self, callback: Callable[[], None]) -> None:
         """Calls `callback` once, at the next subscribe ack or when the line closes for good (see `closed`)."""
@@ -213,7 +265,8 @@ class Line:
     async def writable(self) -> None:
         """Waits until the socket's buffer has room: for those who send megabytes."""
         if self._socket is not None:
-            await self._socket.drain()
+            with contextlib.suppress(OSError):  # the line is lost: whoever writes next is told
+                await self._socket.drain()
 
     async def run(self) -> None:
         """Connects, subscribes, and reconnects until cancelled.
@@ -248,9 +301,11 @@ class Line:
         self._on_state("connecting", "")
         try:
             socket = await self._open()
-        except (OSError, WebSocketException, TimeoutError, EOFError) as error:
-            self._on_state("down", str(error))
-            return ConnectionLost(_explain(error, self._settings), written=False)
+        # ValueError: a URL or host name that cannot be read; ImportError: a SOCKS proxy without its library.
+        except (OSError, WebSocketException, TimeoutError, EOFError, ValueError, ImportError) as error:
+            reason = _explain(error, self._settings)
+            self._on_state("down", reason)
+            return ConnectionLost(reason, written=False)
         loop = asyncio.get_running_loop()
         session = Session(
             self._settings.bot_id,
@@ -289,6 +344,7 @@ class Line:
             extra["ssl"] = tls_context(self._settings.ca_file)
         socket = await connect(
             self._settings.url,
+            logger=_silent,
             compression=None,
             proxy=None if is_loopback(parts.hostname) else True,
             open_timeout=OPEN_TIMEOUT,
@@ -308,7 +364,10 @@ class Line:
         self._flush(session)
         match event:
             case Callback(frame):
-                self._on_callback(frame)
+                try:
+                    self._on_callback(frame)
+                except Exception:  # an exception here would reach the transport and cost the line
+                    _log.exception("a callback on req_id %r could not be taken", frame.req_id)
             case Subscribed():
                 self.epoch += 1
                 _log.info("subscribed to WeCom as %s (connection %d)", self._settings.bot_id, self.epoch)
@@ -327,12 +386,13 @@ class Line:
             return
         while session.outgoing:
             outgoing, session.outgoing = session.outgoing, []
-            try:
-                for message in outgoing:
+            for index, message in enumerate(outgoing):
+                try:
                     self._socket.write(message)
-            except (WebSocketException, OSError, RuntimeError) as error:
-                self._end(Ended(ConnectionLost(f"cannot write: {error}", written=False)))
-                return
+                except (WebSocketException, OSError, RuntimeError) as error:
+                    session.unwritten(outgoing[index:])
+                    self._end(Ended(ConnectionLost(f"cannot write: {error}", written=False)))
+                    return
         if self._timer is not None:
             if session.next_at >= self._timer_at:
                 return
@@ -374,15 +434,22 @@ async def _close(socket: _Socket) -> None:
 
 def _explain(error: Exception, settings: LineSettings) -> str:
     """A failed connection attempt in words that name the remedy."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"{settings.url} shows a certificate that is not trusted ({error.verify_message}); "
-            "for a private deployment set WECOM_CA_FILE to its CA certificate"
-        )
-    if isinstance(error, InvalidURI):
-        return f"{error}; WECOM_BOT_WS_URL looks like {DEFAULT_URL!r}"
-    if isinstance(error, InvalidProxy):
-        return f"{error}; correct HTTPS_PROXY or exempt the host with NO_PROXY"
-    if isinstance(error, InvalidHandshake):
-        return f"{settings.url} does not answer as a WebSocket server: {error}"
+    match error:
+        case ssl.SSLCertVerificationError():
+            return (
+                f"{settings.url} shows a certificate that is not trusted ({error.verify_message}); "
+                "for a private deployment set WECOM_CA_FILE to its CA certificate"
+            )
+        case _CaFileError():
+            return str(error)
+        case InvalidURI():
+            return f"{error}; WECOM_BOT_WS_URL looks like {DEFAULT_URL!r}"
+        case InvalidProxy() | ImportError():
+            return f"{error}; correct HTTPS_PROXY or exempt the host with NO_PROXY"
+        case ProxyError():
+            return f"the proxy does not let the connection through: {error}; correct HTTPS_PROXY or set NO_PROXY"
+        case InvalidHandshake():
+            return f"{settings.url} does not answer as a WebSocket server: {error}"
+        case TimeoutError():
+            return f"{settings.url} did not answer within {OPEN_TIMEOUT:g} s"
     return f"cannot reach {settings.url}: {error or type(error).__name__}"

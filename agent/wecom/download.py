@@ -83,6 +83,8 @@ class Decryptor:
         self._cipher = Cipher(algorithms.AES(key), modes.CBC(key[:BLOCK])).decryptor()
         self._tail = b""
         self._size = 0
+        self.size = 0
+        """Plain bytes of the whole file, once it is finished."""
 
     def feed(self, data: bytes) -> bytes:
         """Plain bytes so far; the last 32 are held back because they may be padding."""
@@ -98,9 +100,9 @@ class Decryptor:
             raise MediaUndecryptable(f"{self._size} bytes are no whole number of cipher blocks: the file is incomplete")
         self._cipher.finalize()
         count = self._tail[-1]
-        longest = PADDING_MAX if self._size % PADDING_MAX == 0 else BLOCK
-        if not 1 <= count <= min(longest, len(self._tail)) or self._tail[-count:] != bytes([count]) * count:
+        if not 1 <= count <= min(PADDING_MAX, len(self._tail)) or self._tail[-count:] != bytes([count]) * count:
             raise MediaUndecryptable("the padding is wrong: the aeskey does not belong to this file")
+        self.size = self._size - count
         return self._tail[:-count]
 
 
@@ -114,7 +116,7 @@ class Downloader:
 
     def __init__(self, ca_file: str | None = None, patience: float = PATIENCE) -> None:
         self._ca_file, self._patience = ca_file, patience
-        self._clients: dict[tuple[bool, bool], httpx2.AsyncClient] = {}
+        self._clients: dict[bool, httpx2.AsyncClient] = {}
 
     async def fetch(self, url: str, aes_key: str | None, limit: int = SIZE_LIMIT) -> tuple[bytes, str | None]:
         """(decrypted content, the sender's file name or None). Errors as in `save`."""
@@ -133,7 +135,8 @@ class Downloader:
         """
         folder = Path(folder)
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        descriptor, part = await asyncio.to_thread(tempfile.mkstemp, ".part", ".download-", folder)
+        # Not in a thread, which a cancellation would leave with a file that nobody removes; likewise below.
+        descriptor, part = tempfile.mkstemp(".part", ".download-", folder)
         try:
             with os.fdopen(descriptor, "w+b") as file:
                 writer = _Writer(file)
@@ -141,10 +144,9 @@ class Downloader:
                 head = await asyncio.to_thread(writer.head)
             mime, extension = sniff(head)
             shown = name or f"{mime.partition('/')[0]}-{time.strftime('%Y%m%d-%H%M%S')}{extension}"
-            path = await asyncio.to_thread(place, Path(part), folder, safe_name(shown))
-            return SavedFile(path, shown, await asyncio.to_thread(os.path.getsize, path), mime)
+            return SavedFile(place(Path(part), folder, safe_name(shown)), shown, writer.size, mime)
         finally:
-            await asyncio.to_thread(Path(part).unlink, missing_ok=True)
+            _discard(Path(part))
 
     async def aclose(self) -> None:
         for client in self._clients.values():
@@ -196,22 +198,24 @@ class Downloader:
                         write(plain)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise MediaUnavailable(f"the download failed: {type(error).__name__}: {_status(error)}") from error
-        write(decryptor.finish())
+        last = decryptor.finish()
+        if decryptor.size > limit:
+            raise _too_large(decryptor.size, limit)
+        write(last)
         return file_name(response.headers.get("content-disposition"))
 
     def _client(self, url: str) -> "httpx2.AsyncClient":
         import httpx2
 
-        parts = urlsplit(url)
-        key = (is_loopback(parts.hostname), parts.scheme == "https")
-        if key not in self._clients:
-            self._clients[key] = httpx2.AsyncClient(
-                verify=tls_context(self._ca_file) if key[1] else False,
-                trust_env=not key[0],
+        local = is_loopback(urlsplit(url).hostname)
+        if local not in self._clients:
+            self._clients[local] = httpx2.AsyncClient(
+                verify=tls_context(self._ca_file),
+                trust_env=not local,
                 timeout=httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
                 follow_redirects=True,
             )
-        return self._clients[key]
+        return self._clients[local]
 
 
 class _Writer:
@@ -219,13 +223,16 @@ class _Writer:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self.size = 0
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
+        self.size += len(data)
 
     def restart(self) -> None:
         self._file.seek(0)
         self._file.truncate()
+        self.size = 0
 
     def head(self) -> bytes:
         self._file.flush()
@@ -250,15 +257,15 @@ def file_name(disposition: str | None) -> str | None:
     extended = re.search(r"filename\*\s*=\s*\"?([\w!#$%&+^`{}~.-]*)'[^']*'([^;\"\s]+)", disposition, re.IGNORECASE)
     if extended:
         try:
-            name = unquote_to_bytes(extended[2]).decode(extended[1] or "utf-8", "replace")
-        except LookupError:
-            name = unquote(extended[2])
+            name = unquote_to_bytes(extended[2]).decode(extended[1] or "utf-8")
+        except (LookupError, UnicodeDecodeError):
+            name = _decode(unquote_to_bytes(extended[2]))
     else:
         plain = re.search(r"filename\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;]+))", disposition, re.IGNORECASE)
         if not plain:
             return None
         raw = re.sub(r"\\(.)", r"\1", plain[1]) if plain[1] is not None else plain[2].strip()
-        name = unquote(_unmangle(raw))
+        name = _decode(unquote_to_bytes(raw.encode("latin-1"))) if raw.isascii() else unquote(_unmangle(raw))
     name = re.split(r"[/\\]", name)[-1].strip()
     return name or None
 
@@ -266,15 +273,18 @@ def file_name(disposition: str | None) -> str | None:
 def _unmangle(raw: str) -> str:
     """HTTP libraries read header bytes as Latin-1; names are sent as UTF-8 or GB18030."""
     try:
-        data = raw.encode("latin-1")
+        return _decode(raw.encode("latin-1"))
     except UnicodeEncodeError:
         return raw
+
+
+def _decode(data: bytes) -> str:
     for encoding in ("utf-8", "gb18030"):
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return raw
+    return data.decode("latin-1")
 
 
 def safe_name(name: str) -> str:
@@ -287,6 +297,10 @@ def safe_name(name: str) -> str:
         stem, extension = name, ""
     stem = stem.encode()[: NAME_LIMIT - len(extension.encode()) - 1].decode("utf-8", "ignore")
     return (f"{stem}.{extension}" if extension else stem) or "file"
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
 
 
 def place(part: Path, folder: Path, name: str) -> Path:

@@ -61,17 +61,18 @@ def parse(data: bytes | str) -> Frame:
         raise BadFrame(f"a JSON {type(frame).__name__}, not an object")
     headers, body, cmd = frame.get("headers"), frame.get("body"), frame.get("cmd")
     req_id = headers.get("req_id") if isinstance(headers, dict) else None
+    errmsg = frame.get("errmsg")
     return Frame(
         cmd=cmd if isinstance(cmd, str) else "",
         req_id=req_id if isinstance(req_id, str) else "",
         body=body if isinstance(body, dict) else {},
         errcode=_integer(frame.get("errcode")),
-        errmsg=str(frame.get("errmsg") or ""),
+        errmsg=str(errmsg) if isinstance(errmsg, str | int | float) else "",
     )
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, int):
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     if isinstance(value, str):
         try:

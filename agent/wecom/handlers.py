@@ -34,33 +34,41 @@ class Handler:
         self._takes = _positional(function, count)
         self._is_async = inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
 
-    async def replies(self, *arguments: Any) -> AsyncGenerator[Any, None]:
-        """What the handler answers with, one after the other; None is left out."""
+    async def call(self, *arguments: Any) -> Any:
+        """What the handler returned: one reply, None, or a generator for `each`."""
         if self._is_async:
             result = self._function(*arguments[: self._takes])
         else:
             result = await in_thread(self._function, *arguments[: self._takes])
-        if inspect.isawaitable(result):
-            result = await result
-        if isinstance(result, AsyncIterator):
-            try:
-                async for item in result:
-                    if item is not None:
-                        yield item
-            finally:
-                close = getattr(result, "aclose", None)
-                if close is not None:
-                    await close()
-        elif inspect.isgenerator(result):
-            try:
-                while (item := await in_thread(_next, result)) is not _END:
-                    if item is not None:
-                        yield item
-            finally:
-                if not result.gi_running:
-                    result.close()
-        elif result is not None:
-            yield result
+        return await result if inspect.isawaitable(result) else result
+
+
+def is_generator(result: Any) -> bool:
+    """Whether a handler's result is a generator of replies rather than one reply."""
+    return isinstance(result, AsyncIterator) or inspect.isgenerator(result)
+
+
+async def each(result: Any) -> AsyncGenerator[Any, None]:
+    """The replies in a handler's result, one after the other; None is left out."""
+    if isinstance(result, AsyncIterator):
+        try:
+            async for item in result:
+                if item is not None:
+                    yield item
+        finally:
+            close = getattr(result, "aclose", None)
+            if close is not None:
+                await close()
+    elif inspect.isgenerator(result):
+        try:
+            while (item := await in_thread(_next, result)) is not _END:
+                if item is not None:
+                    yield item
+        finally:
+            if not result.gi_running:
+                result.close()
+    elif result is not None:
+        yield result
 
 
 _END = object()
@@ -100,8 +108,12 @@ async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         result, error = None, None
         try:
             result = context.run(function, *arguments)
-        except BaseException as raised:  # whatever it is, it belongs to the one who waits
-            error = RuntimeError("the handler raised StopIteration") if isinstance(raised, StopIteration) else raised
+        except Exception as raised:  # whatever it is, it belongs to the one who waits
+            error = raised
+        except BaseException as raised:  # SystemExit would end the loop, CancelledError look like the waiter's own
+            error = HandlerError(f"the handler raised {raised!r}")
+        if isinstance(error, StopIteration | StopAsyncIteration):  # a future does not carry the first
+            error = HandlerError(f"the handler raised {error!r}")
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:

@@ -22,6 +22,10 @@ def _optional(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _first(data: dict[str, Any], *names: str) -> Any:
     for name in names:
         value = data.get(name)
@@ -99,8 +103,7 @@ Item = MixedTextItem | MixedImageItem | MixedVoiceItem | MixedVideoItem | MixedF
 def _item(kind: str, data: dict[str, Any]) -> Item | None:
     part = _dict(data.get(kind))
     url, key = _optional(part.get("url")), _optional(_first(part, "aeskey", "aes_key"))
-    name, size = _optional(_first(part, "name", "filename")), _first(part, "size", "file_size")
-    size = size if isinstance(size, int) else None
+    name, size = _optional(_first(part, "name", "filename")), _whole(_first(part, "size", "file_size"))
     match kind:
         case "text":
             return MixedTextItem(_text(part.get("content")))
@@ -184,7 +187,7 @@ class ReqMsg:
         group = _optional(_first(body, "chatid", "chat_id"))
         self.chat_type: str = _text(_first(body, "chattype", "chat_type")) or ("group" if group else "single")
         self.chat_id: str | None = group or self.from_user.user_id
-        self.create_time: int | None = _first(body, "create_time", "createtime")
+        self.create_time: int | None = _whole(_first(body, "create_time", "createtime"))
         self.response_url: str | None = _optional(body.get("response_url"))
         self.quote: Quote | None = _quote(body.get("quote"))
 
@@ -253,11 +256,10 @@ class _NamedMediaReqMsg(ReqMsg):
     def __init__(self, body: dict[str, Any], frame: Frame | None = None) -> None:
         super().__init__(body, frame)
         part = _dict(body.get(self._kind))
-        size = _first(part, "size", "file_size")
         self._url = _optional(part.get("url"))
         self.aes_key: str | None = _optional(_first(part, "aeskey", "aes_key"))
         self.name: str | None = _optional(_first(part, "name", "filename"))
-        self.size: int | None = size if isinstance(size, int) else None
+        self.size: int | None = _whole(_first(part, "size", "file_size"))
 
 
 class VideoReqMsg(_NamedMediaReqMsg):

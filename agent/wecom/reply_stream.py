@@ -24,8 +24,9 @@ CLOSING_GRACE = 3.0
 class ReplyStream:
     """A growing answer on a line: `show` as often as you like, then `await finish`.
 
-    As an async context manager it finishes the bubble on every path: with what was shown and a visible note when the
-    body raised or was cancelled.
+    As an async context manager it finishes the bubble on every path: with what was shown, and a visible note when the
+    body raised or was cancelled. Then its end is waited for only a few seconds; what is not settled by then goes on by
+    itself for as long as the line lives.
 
     Args:
         line: the connection.
@@ -36,6 +37,8 @@ class ReplyStream:
     def __init__(self, line: Line, stream: Stream, send_file: Callable[[str], Awaitable[bool]] | None = None) -> None:
         self._line, self._stream, self._send_file = line, stream, send_file
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._file_sent = False
         self._waiting_for_line = self._pumping = False
         self._done: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
 
@@ -64,7 +67,8 @@ class ReplyStream:
         self._stream.finish(text, thinking)
         self._pump()
         delivery = await asyncio.shield(self._done)
-        if delivery.as_file and self._send_file is not None:
+        if delivery.as_file and self._send_file is not None and not self._file_sent:
+            self._file_sent = True
             await self._send_file(self._stream.text)
         return delivery
 
@@ -74,18 +78,20 @@ class ReplyStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._stream.final:
-            words, text = self._stream.words, self._stream.text
+        words, text, thinking = self._stream.words, self._stream.text, self._stream.thinking
+        try:
+            if error is None:
+                await self.finish(text, thinking)
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+            raise
+        finally:
             if error is not None:
                 note = words.stopped if isinstance(error, asyncio.CancelledError) else words.failed
                 text = f"{text}\n\n{note}" if split.visible(text) else note
-            self._stream.finish(text, self._stream.thinking)
-        if not self._done.done():
-            self._pump()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSING_GRACE):
-                    await asyncio.shield(self._done)
-        self._stop()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSING_GRACE):
+                        await self.finish(text, thinking)
 
     def _pump(self) -> None:
         """Asks the state what to do and does it, until it has to wait for something."""
@@ -120,9 +126,12 @@ class ReplyStream:
 
     def _wake_at(self, at: float | None) -> None:
         if self._timer is not None:
+            if at == self._timer_at:
+                return
             self._timer.cancel()
             self._timer = None
         if at is not None:
+            self._timer_at = at
             self._timer = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()), self._wake)
 
     def _wake(self) -> None:
@@ -131,9 +140,6 @@ class ReplyStream:
 
     def _settle_delivery(self) -> None:
         if self._stream.delivery is not None:
-            self._stop()
+            self._wake_at(None)
             if not self._done.done():
                 self._done.set_result(self._stream.delivery)
-
-    def _stop(self) -> None:
-        self._wake_at(None)

@@ -21,23 +21,27 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from . import frames, split, stream
-from .answers import Answers, answer_event, body_of, parted, pushed_text
+from . import frames, split, stream, thinking
+from .answers import Answers, answer_event, body_of, pushed_text
 from .connection import DEFAULT_URL, Line, LineSettings
 from .download import SIZE_LIMIT, Downloader, SavedFile
-from .errors import ConnectionLost, RequestFailed, WecomError
+from .errors import ConnectionLost, RequestFailed, RequestTimeout, WecomError
 from .frames import Frame
-from .handlers import Handler, HandlerError
+from .handlers import Handler, HandlerError, each, is_generator
 from .limits import SendingLimits
 from .messages import EventReqMsg, ReqMsg, parse
 from .replies import RspMarkdownMsg, RspMediaMsg, RspMsg, RspStreamMsg, RspTextMsg, RspVideoMsg
 from .reply_stream import CLOSING_GRACE, ReplyStream
-from .stream import GONE, Address, Delivery, Stream, Words, addressed
+from .stream import CONFLICT, CONTENT_LIMIT, GONE, Address, Delivery, Stream, addressed
 from .upload import Media, upload
+from .words import Words
 
 MESSAGES_REMEMBERED = 10_000
 CHATS_REMEMBERED = 10_000
-DRAIN = 10.0
+# How long running handlers may take at the end, in milliseconds: a script that is told to stop is expected to stop.
+DRAIN, SCRIPT_DRAIN = 10_000, 1_000
+# How often a message that was never written is tried on a new line.
+LINE_LOSSES = 5
 SINGLE, GROUP = 1, 2
 _CHAT_TYPES = {"single": SINGLE, "group": GROUP}
 
@@ -99,11 +103,13 @@ class WecomAIBotWsServer:
         self._limits = SendingLimits()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._chat_types: OrderedDict[str, int] = OrderedDict()
-        self._answered: OrderedDict[str, None] = OrderedDict()
+        # By req_id that was answered: the stream of it that `reply_message` left open, if any.
+        self._answered: OrderedDict[str, str | None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._line_task: asyncio.Task[None] | None = None
         self._stopped: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._accepting = False
         self._ended: WecomError | None = None
 
@@ -129,16 +135,16 @@ class WecomAIBotWsServer:
 
     # --- life
 
-    def run(self) -> None:
-        """Serves until Ctrl-C, SIGTERM or `disconnect()`.
+    def run(self, drain_time: int = SCRIPT_DRAIN) -> None:
+        """Serves until Ctrl-C, SIGTERM or `disconnect()`; running handlers then get `drain_time` milliseconds.
 
         Raises:
             ValueError: Bot ID or Secret is missing.
             CredentialsRefused, Displaced, ReconnectExhausted: what ended it.
         """
-        asyncio.run(self._run_with_signals())
+        asyncio.run(self._run_with_signals(drain_time))
 
-    async def _run_with_signals(self) -> None:
+    async def _run_with_signals(self, drain_time: int) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
@@ -155,16 +161,17 @@ class WecomAIBotWsServer:
             with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.add_signal_handler(number, stop)
         with contextlib.suppress(asyncio.CancelledError):
-            await self.run_async()
+            await self.run_async(drain_time)
 
-    async def run_async(self) -> None:
+    async def run_async(self, drain_time: int = DRAIN) -> None:
         """The same inside a running loop; leaves signals alone. May be called again after it has ended."""
         if not self.bot_id or not self.secret:
             raise ValueError("bot_id and secret are required: pass them or set WECOM_BOT_ID and WECOM_BOT_SECRET")
         if self._line is not None:
             raise RuntimeError("this server is running already")
         self._line = Line(self._line_settings(), self._on_callback, self._on_state)
-        self._stopped, self._accepting = asyncio.Event(), True
+        self._stopped, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        self._accepting, self._ended = True, None
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -172,13 +179,13 @@ class WecomAIBotWsServer:
                 drain = 0.0
                 try:
                     await self._stopped.wait()
-                    drain = DRAIN
+                    drain = drain_time / 1000
                 finally:
                     self._accepting = False
                     await self._drain(drain)
                     self._line_task.cancel()
         finally:
-            self._group = self._line_task = self._line = None
+            self._group = self._line_task = self._line = self._loop = None
             self._accepting = False
             await self._downloader.aclose()
         if self._ended is not None:
@@ -187,7 +194,6 @@ class WecomAIBotWsServer:
     async def _run_line(self) -> None:
         assert self._line is not None
         assert self._stopped is not None
-        self._ended = None
         try:
             await self._line.run()
         except WecomError as error:
@@ -205,10 +211,11 @@ class WecomAIBotWsServer:
             await asyncio.wait(self._tasks, timeout=CLOSING_GRACE + 1)
 
     def stop(self) -> None:
-        """Begins the end of `run`: no new messages, running handlers get ten seconds. Returns at once."""
+        """Begins the end of `run`: no new messages, running handlers get their time. Returns at once, on any thread."""
         self._accepting = False
-        if self._stopped is not None:
-            self._stopped.set()
+        if self._loop is not None and self._stopped is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended already
+                self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def disconnect(self) -> None:
         """Ends `run` and waits until the line is closed. From inside a handler it only begins the end."""
@@ -220,14 +227,21 @@ class WecomAIBotWsServer:
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs `work` beside the handlers, as one of them: at the end it is given the same time and then cancelled.
 
-        Raises `RuntimeError` unless the server runs.
+        What it raises is logged. Raises `RuntimeError` unless the server runs.
         """
         if self._group is None:
             work.close()
             raise RuntimeError("the server is not running: call run() or run_async() first")
-        task = self._group.create_task(work)
+        task = self._group.create_task(self._alone(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _alone(self, work: Coroutine[Any, Any, None]) -> None:
+        """One task's failure is its own."""
+        try:
+            await work
+        except Exception:
+            self.logger.exception("a task beside the line failed")
 
     @property
     def line(self) -> Line:
@@ -255,7 +269,10 @@ class WecomAIBotWsServer:
 
     def _on_state(self, state: str, reason: str) -> None:
         if self._state_handler is not None:
-            self._state_handler(state, reason)
+            try:
+                self._state_handler(state, reason)
+            except Exception:  # called from the transport, where it would cost the line
+                self.logger.exception("the state handler failed on %r", state)
 
     # --- in
 
@@ -283,10 +300,13 @@ class WecomAIBotWsServer:
             return
         async with Answers(self, message) as answers:
             try:
-                async with contextlib.aclosing(self._message_handler.replies(message, self)) as replies:
+                result = await self._message_handler.call(message, self)
+                async with contextlib.aclosing(each(result)) as replies:
                     async for reply in replies:
-                        await answers.send(reply)
-            except Exception as error:  # one handler's failure is its own message's
+                        await answers.send(reply, last=not is_generator(result))
+            except BaseException as error:  # one handler's failure is its own message's
+                if not _is_own(error):
+                    raise
                 self.logger.exception("the message handler failed on %r", message)
                 await answers.fail(await self._error_reply(error, message))
 
@@ -296,22 +316,27 @@ class WecomAIBotWsServer:
             return
         began = time.monotonic()
         try:
-            async with contextlib.aclosing(self._event_handler.replies(event, self)) as replies:
+            async with contextlib.aclosing(each(await self._event_handler.call(event, self))) as replies:
                 async for reply in replies:
                     await answer_event(self, event, reply, began)
-        except Exception as error:  # as above
+        except BaseException as error:  # as above
+            if not _is_own(error):
+                raise
             self.logger.exception("the event handler failed on %r", event)
             await self._error_reply(error, event)
 
-    async def _error_reply(self, error: Exception, message: ReqMsg) -> Any:
+    async def _error_reply(self, error: BaseException, message: ReqMsg) -> Any:
         """What the error handler wants to be shown; None without one."""
         if self._error_handler is None:
             return None
         try:
-            async with contextlib.aclosing(self._error_handler.replies(error, message.frame, self)) as replies:
+            result = await self._error_handler.call(error, message.frame, self)
+            async with contextlib.aclosing(each(result)) as replies:
                 async for reply in replies:
                     return reply
-        except Exception:  # it must not hide the first error
+        except BaseException as second:  # it must not hide the first error
+            if not _is_own(second):
+                raise
             self.logger.exception("the error handler failed")
         return None
 
@@ -337,7 +362,7 @@ class WecomAIBotWsServer:
             lifetime=lifetime or self._stream_lifetime,
             feedback_id=feedback_id,
             words=self.words,
-            later=req_id in self._answered,
+            later=req_id in self._answered and (stream_id is None or self._answered[req_id] != stream_id),
             first_id=stream_id,
         )
         _remember(self._answered, req_id, None, MESSAGES_REMEMBERED)
@@ -352,7 +377,8 @@ class WecomAIBotWsServer:
     async def reply_message(self, frame: Frame | ReqMsg, reply: RspMsg | dict[str, Any]) -> Delivery | Frame:
         """Answers a callback with one reply, and waits for WeCom's ack.
 
-        Text and Markdown leave as a finished stream, `RspStreamMsg` as one frame of its stream; files are uploaded.
+        Text and Markdown leave as a finished stream and `RspStreamMsg` as one frame of its stream; a `finish=False` is
+        the caller's to finish. Files are uploaded. A dict is the body; only a text over WeCom's limit is split.
 
         Raises:
             WecomError: as `Line.request`; MediaError for files.
@@ -361,39 +387,41 @@ class WecomAIBotWsServer:
         if isinstance(message, EventReqMsg):
             await answer_event(self, message, reply, time.monotonic())
             return message.frame or Frame("", message.req_id)
-        if isinstance(reply, RspTextMsg | RspMarkdownMsg):
-            return await self._reply_text(message, reply)
-        if isinstance(reply, RspStreamMsg) and not reply.stream_id:
-            reply = RspStreamMsg(reply.content, stream.new_stream_id(), reply.finish, feedback_id=reply.feedback_id)
-        if isinstance(reply, RspMediaMsg):
-            return await self._reply_media(message, reply)
-        _remember(self._answered, message.req_id, None, MESSAGES_REMEMBERED)
-        return await self.line.request(frames.RESPOND, body_of(reply), req_id=message.req_id)
+        if isinstance(reply, dict):
+            reply = _long_text(reply) or reply
+        match reply:
+            case RspStreamMsg(stream_id=str(stream_id), finish=False):
+                body = {"id": stream_id, "content": _cut(reply.content or ""), "finish": False}
+                if reply.feedback_id:
+                    body["feedback"] = {"id": reply.feedback_id}
+                _remember(self._answered, message.req_id, stream_id, MESSAGES_REMEMBERED)
+                return await self._request(frames.RESPOND, {"msgtype": "stream", "stream": body}, message.req_id)
+            case RspTextMsg() | RspMarkdownMsg() | RspStreamMsg():
+                return await self._reply_text(message, reply)
+            case RspMediaMsg():
+                return await self._respond(message, await self._media_body(reply))
+            case _:
+                return await self._respond(message, body_of(reply))
 
-    async def _reply_text(self, message: ReqMsg, reply: RspTextMsg | RspMarkdownMsg) -> Delivery:
-        async with self.open_stream(message, feedback_id=getattr(reply, "feedback_id", None)) as bubble:
-            thinking, text = parted(reply.content or "")
-            return await bubble.finish(text, thinking)
+    async def _reply_text(self, message: ReqMsg, reply: RspTextMsg | RspMarkdownMsg | RspStreamMsg) -> Delivery:
+        own = getattr(reply, "stream_id", None) or None
+        bubble = self.open_stream(message, feedback_id=getattr(reply, "feedback_id", None), stream_id=own)
+        async with bubble:
+            reasoning, text = thinking.parted(reply.content or "")
+            return await bubble.finish(text, reasoning)
 
-    async def _reply_media(self, message: ReqMsg, reply: RspMediaMsg) -> Frame:
-        """Uploads if need be, then answers; where the req_id no longer serves, pushes. At most once."""
-        body = await self._media_body(reply)
+    async def _respond(self, message: ReqMsg, body: dict[str, Any]) -> Frame:
+        """Answers with `body`; where the req_id no longer serves, pushes it. At most once."""
         address = self.address_of(message)
-        await self._respect_limits(message.chat_id or "")
+        if body.get("msgtype") != "stream" and address is not None:  # refreshes do not count (§13)
+            await self._respect_limits(address.chat_id)
         _remember(self._answered, message.req_id, None, MESSAGES_REMEMBERED)
-        for _ in range(stream.FAILURE_REPEATS):
-            try:
-                return await self.line.request(frames.RESPOND, body, req_id=message.req_id)
-            except ConnectionLost as error:
-                if error.written or self.line.closed is not None:
-                    raise
-                await self.line.ready()
-            except RequestFailed as error:
-                if error.errcode not in (*GONE, stream.CONFLICT) or address is None:
-                    raise
-                break
-        if address is None:
-            raise ConnectionLost("the line keeps dropping", written=False)
+        try:
+            return await self._request(frames.RESPOND, body, message.req_id)
+        except RequestFailed as error:
+            if error.errcode not in (*GONE, CONFLICT) or address is None or body.get("msgtype") == "stream":
+                raise
+            self.logger.info("the req_id of %r no longer serves (%s); answering by push", message, error)
         return await self._push(address, body, counted=True)
 
     async def _media_body(self, reply: RspMediaMsg) -> dict[str, Any]:
@@ -420,20 +448,35 @@ class WecomAIBotWsServer:
         return media
 
     async def _send_whole(self, message: ReqMsg, text: str) -> bool:
-        """A text that is too long for bubbles as a Markdown file; as bubbles after all where that fails."""
+        """A text that is too long for bubbles as a Markdown file; as bubbles after all where that is refused."""
         name = f"answer-{time.strftime('%Y%m%d-%H%M%S')}.md"
+        address = self.address_of(message)
         try:
             media = await self.upload_media(text.encode("utf-8", "replace"), "file", name)
-            await self._reply_media(message, RspMediaMsg(media_id=media.media_id))
-            return True
         except (WecomError, OSError):
-            self.logger.exception("the file with a long answer did not go out; sending the text in pieces")
-        address = self.address_of(message)
-        if address is None:
-            return False
-        for piece in split.split(text, stream.CONTENT_LIMIT):
-            await self._push(address, RspMarkdownMsg(piece).to_body())
+            self.logger.exception("the file with a long answer could not be uploaded; sending the text in pieces")
+            return address is not None and await self._push_pieces(address, text)
+        try:
+            await self._respond(message, RspMediaMsg(media_id=media.media_id).to_body())
+        except WecomError as error:
+            self.logger.warning("the file with a long answer: %s", error)
+            if _may_have_arrived(error):
+                return False
+            return address is not None and await self._push_pieces(address, text)
         return True
+
+    async def _push_pieces(self, address: Address, text: str) -> bool:
+        """The whole text in as many pushes as it takes; whether all of them were acked."""
+        complete = True
+        for piece in split.split(text, CONTENT_LIMIT):
+            try:
+                await self._push(address, RspMarkdownMsg(piece).to_body())
+            except WecomError as error:
+                self.logger.warning("a piece of a long answer: %s", error)
+                complete = False
+                if not _may_have_arrived(error):
+                    break
+        return complete
 
     # --- pushes
 
@@ -458,9 +501,11 @@ class WecomAIBotWsServer:
         text = pushed_text(body)
         if text is None:
             return await self._push(address, body)
-        rest = {key: value for key, value in body.get("markdown", {}).items() if key != "content"}
+        part = body.get("markdown")
+        rest = {"feedback": part["feedback"]} if isinstance(part, dict) and "feedback" in part else {}
         ack = Frame("", "")
-        for piece in split.split(text if split.visible(text) else self.words.empty, stream.CONTENT_LIMIT):
+        text = thinking.escaped(text) if split.visible(text) else self.words.empty
+        for piece in split.split(text, CONTENT_LIMIT):
             ack = await self._push(address, {"msgtype": "markdown", "markdown": {"content": piece, **rest}})
         return ack
 
@@ -486,8 +531,19 @@ class WecomAIBotWsServer:
     async def _push(self, address: Address, body: dict[str, Any], *, counted: bool = False) -> Frame:
         if not counted:
             await self._respect_limits(address.chat_id)
-        await self._wait_for_line()
-        return await self.line.request(frames.SEND, addressed(address, body))
+        return await self._request(frames.SEND, addressed(address, body))
+
+    async def _request(self, cmd: str, body: dict[str, Any], req_id: str | None = None) -> Frame:
+        """Sends what may be sent once: again on the next line only if it was not written, or not taken (846609)."""
+        losses = 0
+        while True:
+            await self._wait_for_line()
+            try:
+                return await self.line.request(cmd, body, req_id=req_id)
+            except ConnectionLost as error:
+                losses += 1
+                if error.written or losses >= LINE_LOSSES or self.line.closed is not None:
+                    raise
 
     async def _respect_limits(self, chat_id: str) -> None:
         while wait := self._limits.wait(chat_id, time.monotonic()):
@@ -530,3 +586,35 @@ def _remember(memory: OrderedDict[str, Any], key: str, value: Any, most: int) ->
     memory.move_to_end(key)
     if len(memory) > most:
         memory.popitem(last=False)
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether a handler's failure is its own: no cancellation of its task from outside, no Ctrl-C."""
+    if isinstance(error, asyncio.CancelledError):  # it may have waited for something else that was cancelled
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return isinstance(error, Exception | SystemExit)
+
+
+def _may_have_arrived(error: WecomError) -> bool:
+    return isinstance(error, RequestTimeout) or (isinstance(error, ConnectionLost) and error.written)
+
+
+def _long_text(body: dict[str, Any]) -> RspMsg | None:
+    """The reply that splits the text of a body over WeCom's limit, None for bodies that fit as they are."""
+    text = pushed_text(body)
+    if text is None or split.size(text) <= CONTENT_LIMIT:
+        return None
+    part = body[body["msgtype"]]
+    feedback = part.get("feedback")
+    feedback_id = feedback.get("id") if isinstance(feedback, dict) else None
+    return RspStreamMsg(text, part.get("id"), part.get("finish") is not False, feedback_id=feedback_id)
+
+
+def _cut(content: str) -> str:
+    """As much of an unfinished bubble as fits, its think block whole."""
+    if split.size(content) <= CONTENT_LIMIT:
+        return content
+    reasoning, text = thinking.parted(content)
+    shown = thinking.block(reasoning) if reasoning else ""
+    return shown + split.head(text, CONTENT_LIMIT - split.size(shown))

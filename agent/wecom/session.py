@@ -51,11 +51,15 @@ class Request:
     settle: Settle
     deadline: float = 0.0
     hint: tuple[int, str] | None = None
+    written: bool = True
 
 
 @dataclass(slots=True)
 class _Lane:
-    """Requests on one req_id: one in flight, the others behind it; `owed` acks of timed-out frames may still come."""
+    """Requests on one req_id: one in flight, the others behind it.
+
+    `owed` acks of timed-out frames may still come; as long as they may, an ack can be another frame's (§9.4).
+    """
 
     waiting: Request | None = None
     queue: deque[Request] = field(default_factory=deque)
@@ -114,7 +118,6 @@ class Session:
         self._pings: deque[str] = deque(maxlen=PINGS_REMEMBERED)
         self._asked = 0
         self._alive_at = self._asked_at = self._ping_at = self._deadline = 0.0
-        self._last_sent: Request | None = None
         self.next_at = float("inf")
         """When `tick` wants to be called next, or earlier: acks that came meanwhile do not move it."""
 
@@ -141,13 +144,21 @@ class Session:
         else:
             lane.queue.append(request)
 
+    def unwritten(self, messages: list[bytes]) -> None:
+        """The socket did not take these of the `outgoing` messages: it is closed, and so is the session."""
+        self.state = State.ENDED
+        refused = {id(message) for message in messages}
+        for lane in self._lanes.values():
+            if lane.waiting is not None and id(lane.waiting.data) in refused:
+                lane.waiting.written = False
+
     def end(self, reason: str) -> None:
         """Settles every waiter: the connection is gone."""
         self.state = State.ENDED
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
             if lane.waiting is not None:
-                lane.waiting.settle(ConnectionLost(reason, written=True), True)
+                lane.waiting.settle(ConnectionLost(reason, written=lane.waiting.written), True)
             for request in lane.queue:
                 request.settle(ConnectionLost(reason, written=False), True)
 
@@ -222,7 +233,6 @@ class Session:
         lane.waiting = request
         request.deadline = now + request.timeout
         self._wake_by(request.deadline)
-        self._last_sent = request
         self.outgoing.append(request.data)
 
     def _alive(self, now: float) -> None:
@@ -232,7 +242,7 @@ class Session:
             self._ping_at = self._asked_at + self._heartbeat
 
     def _callback(self, frame: Frame) -> Event | None:
-        if self.state is not State.SUBSCRIBED:
+        if self.state not in (State.SUBSCRIBING, State.SUBSCRIBED):  # a callback may overtake the subscribe ack
             return None
         event = frame.body.get("event")
         if isinstance(event, dict) and event.get("eventtype") == "disconnected_event":
@@ -255,20 +265,25 @@ class Session:
 
     def _acked(self, frame: Frame, lane: _Lane, now: float) -> Ended | None:
         request = lane.waiting
+        if frame.errcode == NOT_SUBSCRIBED:
+            ended = self._refused(frame)  # first, so that what the waiter sends again waits for the next session
+            if request is not None:
+                lane.waiting = None
+                request.settle(ConnectionLost("errcode 846609, not subscribed", written=False), True)
+            return ended
         if request is None:  # the ack of a frame that had timed out
             lane.owed -= 1
         else:
-            if frame.errcode == NOT_SUBSCRIBED:
-                lane.waiting = None
-                request.settle(ConnectionLost("errcode 846609, not subscribed", written=False), True)
-                return self._refused(frame)
-            lane.waiting = lane.queue.popleft() if lane.queue else None
-            if lane.waiting is not None:
-                self._put(lane, lane.waiting, now)
+            lane.waiting = None
+            if lane.queue and self.state is State.SUBSCRIBED:
+                self._put(lane, lane.queue.popleft(), now)
+            if lane.owed:
+                # Every ack may be one frame late now; only a pause tells that none is missing any more.
+                lane.owed_until = now + request.timeout * LATE_ACK_TIMEOUTS
             outcome = RequestFailed(request.cmd, frame.errcode, frame.errmsg) if frame.errcode else frame
             request.settle(outcome, lane.owed == 0)
-        if lane.waiting is None and lane.owed <= 0:
-            self._lanes.pop(frame.req_id, None)
+        if lane.waiting is None and not lane.queue and lane.owed <= 0:
+            del self._lanes[frame.req_id]
         return None
 
     def _refused(self, frame: Frame) -> Ended | None:
@@ -280,11 +295,12 @@ class Session:
     def _orphan(self, frame: Frame) -> Ended | None:
         if frame.errcode == NOT_SUBSCRIBED:
             return self._refused(frame)
-        suspect = self._last_sent
+        unacked = [lane.waiting for lane in self._lanes.values() if lane.waiting is not None]
+        suspect = max(unacked, key=lambda request: request.deadline - request.timeout, default=None)
         if not frame.req_id and suspect is not None:
             suspect.hint = (frame.errcode or 0, frame.errmsg)
         _log.warning(
-            "an ack that belongs to no request: errcode %s %r, req_id %r; the last frame sent was %s on %s",
+            "an ack that belongs to no request: errcode %s %r, req_id %r; the newest frame without ack is %s on %s",
             frame.errcode,
             frame.errmsg,
             frame.req_id,
@@ -298,9 +314,9 @@ class Session:
         if request is not None and now >= request.deadline:
             lane.owed += 1
             lane.owed_until = now + request.timeout * LATE_ACK_TIMEOUTS
-            lane.waiting = lane.queue.popleft() if lane.queue else None
-            if lane.waiting is not None:
-                self._put(lane, lane.waiting, now)
+            lane.waiting = None
+            if lane.queue:
+                self._put(lane, lane.queue.popleft(), now)
             request.settle(RequestTimeout(request.cmd, request.timeout, request.hint), True)
         if now >= lane.owed_until:
             lane.owed = 0

@@ -9,15 +9,22 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_FENCE = re.compile(r"[ \t]{0,3}(?:>[ \t]?)*[ \t]*(`{3,}|~{3,})([^`\n]*)$")
+_FENCE = re.compile(r"([ \t]*(?:>[ \t]?)*[ \t]*)(`{3,}|~{3,})([^`\n]*)$")
 _HEADING_OR_ITEM = re.compile(r"[ \t]*(#{1,6}[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])")
 _SEPARATOR = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SENTENCE_ENDS = "。！？；.!?;"
+
+# Letters and symbols without ink: Hangul fillers, the blank Braille pattern.
+_BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 
 # A nicer cut is taken only if it leaves the piece at least this full.
 FULL_ENOUGH = 0.5
 # A table header larger than this share of a piece is not repeated.
 HEADER_SHARE = 0.25
+
+# The longest character, and the line end before a fence's closing.
+CHARACTER = 5
 
 PARAGRAPH, ITEM, LINE, ROW, CODE = 5, 4, 3, 2, 1
 
@@ -54,6 +61,8 @@ def cut(text: str, limit: int, prefix: str = "") -> Cut:
     if size(body) <= limit:
         return Cut(body, len(text))
     found, scanned = _breaks(body, limit)
+    if scanned.closer and scanned.size + size(scanned.closer) + CHARACTER >= limit:
+        found, scanned = _breaks(body, max(1, limit - size(scanned.closer) - CHARACTER))  # no room to close the fence
     usable = [one for one in found if one.at > len(prefix) and one.size + size(one.closer) <= limit]
     full = [one for one in usable if one.size >= limit * FULL_ENOUGH]
     if full:
@@ -79,17 +88,22 @@ def split(text: str, limit: int) -> list[str]:
 
 
 def seal(text: str, prefix: str = "") -> Cut:
-    """Ends an unfinished text so that it can stand alone: at its last whole line if there is one, its fence closed."""
+    """Ends an unfinished text so that it can stand alone: after its last whole line if there is one, its fence closed.
+
+    A line that only begins something (a fence, perhaps a table) is left to the rest where anything comes before it.
+    """
     body = prefix + text
     end = body.rfind("\n") + 1
     if end <= len(prefix):
         end = len(body)
-    found, _ = _breaks(body[:end], size(body) + 1)
-    if not found or found[-1].at != end:
-        state = found[-1] if found else _Break(0, 0, LINE, "", "")
-        return Cut(body[:end] + _newline_before(body[:end], state.closer), end - len(prefix), state.prefix)
-    last = found[-1]
-    return Cut(body[:end] + last.closer, end - len(prefix), last.prefix)
+    found, state = _breaks(body[:end], int(size(body) / HEADER_SHARE))
+    usable = [one for one in found if one.at > len(prefix)]
+    last = body[usable[-2].at : end] if len(usable) > 1 else ""
+    if usable and usable[-1].at == end and "|" in last and not state.prefix:
+        usable.pop()
+    if usable:
+        return Cut(body[: usable[-1].at] + usable[-1].closer, usable[-1].at - len(prefix), usable[-1].prefix)
+    return Cut(body[:end] + _newline_before(body[:end], state.closer), end - len(prefix), state.prefix)
 
 
 def head(text: str, limit: int) -> str:
@@ -108,57 +122,56 @@ def tail(text: str, limit: int) -> str:
 
 def visible(text: str) -> bool:
     """Whether a reader would see anything: not only white space, control and zero-width characters (protocol §9.2)."""
-    return any(not char.isspace() and unicodedata.category(char) not in ("Cc", "Cf", "Cn", "Mn") for char in text)
+    return any(
+        not char.isspace() and char not in _BLANK and unicodedata.category(char) not in ("Cc", "Cf", "Cn", "Mn")
+        for char in text
+    )
 
 
 def _breaks(body: str, limit: int) -> tuple[list[_Break], _Break]:
     """Every line end within `limit` bytes as a possible break, and the state at the line that no longer fits."""
     found: list[_Break] = []
     at = used = 0
-    fence = opener = header = previous = ""
-    lines = body.splitlines(keepends=True) if "\r" not in body else re.split(r"(?<=\n)", body)
-    for line in lines:
-        bare = line.rstrip("\n")
+    lead = fence = opener = header = previous = ""
+    for line in _LINE.findall(body, 0, limit + 1):  # no more characters than bytes can fit
+        bare = line.rstrip("\r\n")
+        if fence and ">" in lead and not bare.lstrip().startswith(">"):
+            lead = fence = opener = ""  # the quotation has ended, and with it the fence in it
         mark = _FENCE.match(bare)
-        closes = bool(fence and mark and mark[1].startswith(fence) and not mark[2].strip())
+        closes = bool(fence and mark and mark[2].startswith(fence) and not mark[3].strip())
+        separates = not fence and "|" in previous and "-" in bare and _SEPARATOR.match(bare) is not None
         blank = not bare.strip()
         if found and not fence:
             if blank:
                 found[-1].rank = min(found[-1].rank, LINE)
             elif _HEADING_OR_ITEM.match(bare):
                 found[-1].rank = max(found[-1].rank, ITEM)
-        if found and (closes or (not fence and _SEPARATOR.match(bare) and "|" in previous and "-" in bare)):
+        if found and found[-1].at == at and (closes or separates):
             found.pop()  # a break here would leave an empty block, or part a table from its header
-        state = _Break(at, used, CODE if fence else LINE, "", "")
-        if fence:
-            state.closer, state.prefix = fence, opener
-        elif header:
-            state.prefix = header
+        state = _Break(at, used, CODE if fence else LINE, lead + fence, opener or header)
         used += size(line)
         if used > limit:
             return found, state
         at += len(line)
-        if fence:
-            if closes:
-                fence = opener = ""
-        elif mark:
-            fence, opener = mark[1], bare + "\n"
-        elif _SEPARATOR.match(bare) and "|" in previous and "-" in bare:
+        opens = bool(mark and not fence)
+        if closes:
+            lead = fence = opener = ""
+        elif mark and opens:
+            lead, fence, opener, header = mark[1], mark[2], bare + "\n", ""
+        elif separates:
             header = previous + bare + "\n"
-        elif "|" not in bare:
+        elif "|" not in bare and not fence:
             header = ""
-        previous = line if "|" in bare else ""
-        just_opened = bool(mark and fence and not closes)
-        if line.endswith("\n") and not just_opened:
-            if fence:
-                found.append(_Break(at, used, CODE, _newline_before(line, fence), opener))
-            elif header:
-                repeated = header if size(header) <= limit * HEADER_SHARE else ""
-                found.append(_Break(at, used, ROW, "", repeated))
-            else:
-                found.append(_Break(at, used, PARAGRAPH if blank else LINE, "", ""))
-    end = _Break(at, used, CODE if fence else LINE, fence, opener if fence else header)
-    return found, end
+        previous = line if "|" in bare and not fence else ""
+        if not line.endswith("\n") or opens:
+            continue
+        if fence:
+            found.append(_Break(at, used, CODE, lead + fence, opener))
+        elif header:
+            found.append(_Break(at, used, ROW, "", header if size(header) <= limit * HEADER_SHARE else ""))
+        else:
+            found.append(_Break(at, used, PARAGRAPH if blank else LINE, "", ""))
+    return found, _Break(at, used, CODE if fence else LINE, lead + fence, opener or header)
 
 
 def _newline_before(text: str, closer: str) -> str:
@@ -167,16 +180,19 @@ def _newline_before(text: str, closer: str) -> str:
 
 def _inside_line(body: str, limit: int, usable: list[_Break], state: _Break, after: int) -> _Break:
     """A break inside the line that overflows: after a sentence, else at a space, else between two characters."""
+    whole = body[state.at :].partition("\n")[0]
     closer = "\n" + state.closer if state.closer else ""
-    line = head(body[state.at :], limit - state.size - size(closer))
+    line = head(whole, limit - state.size - size(closer))
     least = max(len(line) // 2, after - state.at + 1)
     for ends in (_SENTENCE_ENDS, " \t\u3000，,、"):
         best = max((line.rfind(end) + 1 for end in ends), default=0)
         if best >= least:
             line = line[:best]
             break
+    while line and _FENCE.match(whole[len(line) :]):  # what is no fence in its line must not begin the next piece
+        line = line[:-1]
     at = state.at + len(line)
-    if line and at > after:
+    if line and at > after and not (usable and _FENCE.match(whole)):
         return _Break(at, 0, state.rank, closer, state.prefix if size(state.prefix) <= limit * HEADER_SHARE else "")
     if usable:
         return usable[-1]

@@ -5,8 +5,9 @@
 
 - Each frame holds the whole text so far, within 20,480 bytes; the newest text wins; one frame is in flight.
 - Every stream that was opened is finished, once, with visible text.
-- The last characters are held back until the finish, because a finish that equals the frame before it may be dropped.
+- The last character is held back until the finish, because a finish that equals the frame before it may be dropped.
 - An old stream rolls over into a new one; one that WeCom refuses goes on as a push; what was pushed is never repeated.
+- A closing frame whose outcome is unknown is repeated as it was: WeCom may have locked the bubble with just that text.
 """
 
 import logging
@@ -16,25 +17,25 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from . import frames, split
+from . import frames, split, thinking
 from .errors import ConnectionLost, RequestFailed, RequestTimeout, WecomError
 from .frames import Frame
 from .limits import SendingLimits
+from .pace import Pace
+from .words import Words
 
 CONTENT_LIMIT = 20480
+FEEDBACK_ID_LIMIT = 256
 LIFETIME = 540.0
 REFRESH = 30.0
 MAX_BUBBLES = 5
 
-# No source asks for a minimal interval; 100 ms to 1 s is practice (§9.2). The acks, 0.2-0.55 s each, slow it further.
-INTERVAL = 0.12
-# Bytes on the wire may grow to this many times the text's, so that an answer of 20 KB costs under 4 MB.
-COST_BASE, COST_FACTOR = 250_000, 160
-
-# Of the reasoning, only its end is shown.
-THINKING_LIMIT = 4096
+# With less room than this beside the text, the reasoning is not shown.
 THINKING_LEAST = 64
-NOTE_ROOM = 160
+# Room kept free in an unfinished bubble; a longer note takes more, up to its limit.
+NOTE_ROOM, NOTE_LIMIT = 160, 2048
+# A blank line, and the digits that the figure in a note may grow by.
+NOTE_GROWTH = 12
 
 FINISH_REPEATS = 5
 FAILURE_REPEATS = 2
@@ -46,34 +47,6 @@ TOO_FAST = 45009
 GONE = (846604, 846605, 846608)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a bubble says in its own name, in the language of the deployment."""
-
-    empty: str = "（没有内容）"
-    continued: str = "（未完，下一条继续）"
-    ended: str = "（以上是全部内容）"
-    working: str = "仍在处理，稍后在下一条继续……"
-    growing: str = "……后面还有，正在继续生成（已 {kilobytes} KB）"
-    as_file: str = "内容较长，全文见随后的 Markdown 文件。"
-    refused: str = "企业微信的内容安全策略没有放行这条回答。"
-    stopped: str = "（已停止）"
-    failed: str = "处理这条消息时出错了，请稍后再试。"
-
-
-ENGLISH = Words(
-    empty="(no content)",
-    continued="(continued in the next message)",
-    ended="(that is all)",
-    working="Still working; continued in the next message…",
-    growing="…more is coming ({kilobytes} KB so far)",
-    as_file="This answer is long: the whole text follows as a Markdown file.",
-    refused="WeCom's content policy did not let this answer through.",
-    stopped="(stopped)",
-    failed="Something went wrong with this message; please try again later.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +94,19 @@ class _Kind(Enum):
     PUSH = "push"
 
 
+_CLOSING = (_Kind.FINISH, _Kind.ROLL_OVER)
+
+
 @dataclass(frozen=True, slots=True)
 class _Flight:
+    """A frame on its way. Once it is accepted `told` is what people have read of the text, `prefix` how it goes on."""
+
     kind: _Kind
     content: str
-    taken: int = 0
+    told: str = ""
     prefix: str = ""
-
-
-def think_block(thinking: str, limit: int = THINKING_LIMIT) -> str:
-    """The native thinking fold (§9.6) with the end of `thinking`; without text it shows WeCom's animation.
-
-    A raw `<` inside could swallow the answer, so it is replaced by its full-width form.
-    """
-    shown = thinking.strip().replace("<", "＜")
-    if split.size(shown) > limit:
-        shown = "…" + split.tail(shown, limit - 3)
-    return f"<think>{shown}</think>"
+    as_file: bool = False
+    opening: bool = False
 
 
 class Stream:
@@ -148,9 +117,14 @@ class Stream:
         address: where to push if the req_id no longer serves; None gives such an answer up.
         limits: the conversation's sending limits.
         lifetime: seconds after which a bubble is finished and a new one begun (§9.3).
+        refresh: seconds after which a silent bubble is refreshed.
         feedback_id: asks for like and dislike buttons, at most 256 bytes.
+        words: what the bubble says in its own name.
         later: whether other messages went out on this req_id before.
         first_id: the stream id of the first bubble; made up unless given.
+
+    Raises:
+        ValueError: the feedback id is too long.
     """
 
     def __init__(
@@ -166,45 +140,51 @@ class Stream:
         later: bool = False,
         first_id: str | None = None,
     ) -> None:
+        if feedback_id and split.size(feedback_id) > FEEDBACK_ID_LIMIT:
+            raise ValueError(f"the feedback id {feedback_id!r} is longer than WeCom's {FEEDBACK_ID_LIMIT} bytes")
         self.req_id, self.address = req_id, address
         self.words = words or Words()
         self.stream_id = first_id or new_stream_id()
         self.text = self.thinking = ""
         self.final = False
         self.delivery: Delivery | None = None
-        self._limits = limits
-        self._lifetime, self._refresh = lifetime, refresh
+        self._limits, self._pace = limits, Pace(refresh)
+        self._lifetime = lifetime
         self._feedback_id, self._later = feedback_id, later
         self._flight: _Flight | None = None
-        self._pushing = False
-        self._offset, self._prefix = 0, ""
+        self._again: _Flight | None = None
+        self._told = self._prefix = ""
         self._opened_at: float | None = None
-        self._shown = ""
-        self._sent_at = self._not_before = 0.0
+        self._shown = self._agreed = ""
+        self._full: str | None = None
+        self._fits = False
+        self._not_before = 0.0
         self._dirty = True
-        self._spent = self._grown = 0
         self._repeats = self._failures = 0
         self._busy_delay = BUSY_DELAY
         self._bubbles = 0
-        self._unknown = self._pushed = False
+        self._pushing = self._unknown = self._pushed = False
         self._as_file = self._muted = self._censored = False
-        self._known = False  # whether WeCom acked a frame of the open bubble
+        # Of the open bubble: whether WeCom acked a frame, and whether it was counted as a message.
+        self._known = self._counted = False
 
     # --- from the one who writes
 
-    def show(self, text: str, thinking: str = "") -> None:
+    def show(self, text: str, reasoning: str = "") -> None:
         """The whole text and reasoning so far. Later calls replace earlier ones."""
         assert not self.final, "the answer is finished"
-        if text != self.text or thinking != self.thinking:
-            self._grown += split.size(text[len(self.text) :]) + split.size(thinking[len(self.thinking) :])
-            self.text, self.thinking = text, thinking
+        text = thinking.escaped(text)
+        if text != self.text or reasoning != self.thinking:
+            self._pace.grew(text[len(self.text) :], reasoning[len(self.thinking) :])
+            self._replace(text, reasoning)
             self._dirty = True
 
-    def finish(self, text: str, thinking: str = "") -> None:
+    def finish(self, text: str, reasoning: str = "") -> None:
         """The whole text; nothing more will come. Without anything visible it becomes a short sentence."""
         if self.final:
             return
-        self.text, self.thinking, self.final = text, thinking, True
+        self._replace(thinking.escaped(text), reasoning)
+        self.final = True
 
     def close(self) -> None:
         """The line is closed for good: what was not sent is owed."""
@@ -221,6 +201,8 @@ class Stream:
             return self._not_before
         if self._pushing:
             return self._next_push(now)
+        if self._again is not None:
+            return self._send(self._again, now)
         if self._opened_at is None:
             if self.final and self._bubbles and not split.visible(self._rest()):
                 self._deliver(self._outcome())
@@ -228,16 +210,19 @@ class Stream:
             wait = self._wait_for_limit(now)
             if wait:
                 return now + wait
-        if self.final:
-            return self._send_finish(now)
-        if self._opened_at is None:
             self._count(now)
-            return self._send(_Flight(_Kind.FIRST, self._snapshot()), now)
+            return self._send(self._finish() if self.final else _Flight(_Kind.FIRST, self._snapshot()), now)
+        if self.final:
+            return self._send(self._finish(), now)
         if now >= self._opened_at + self._lifetime:
-            return self._send_roll_over(now)
-        at = self._refresh_at(now)
+            return self._send(self._roll_over(), now)
+        at = self._pace.next_at(self._dirty)
         if now >= at:
-            return self._send(_Flight(_Kind.REFRESH, self._snapshot()), now)
+            content = self._snapshot()
+            if content != self._agreed or now >= self._pace.silent_at:
+                return self._send(_Flight(_Kind.REFRESH, content), now)
+            self._dirty = False
+            at = self._pace.silent_at
         return min(at, self._opened_at + self._lifetime)
 
     def settled(self, outcome: Frame | WecomError, certain: bool, now: float) -> None:
@@ -247,7 +232,7 @@ class Stream:
             return
         match outcome:
             case RequestFailed():
-                self._refused(flight, outcome, now)
+                self._refused(flight, outcome, certain, now)
             case RequestTimeout():
                 self._unanswered(flight, outcome)
             case ConnectionLost():
@@ -255,84 +240,106 @@ class Stream:
             case WecomError():
                 self.close()
             case _:
-                self._failures, self._busy_delay, self._known = 0, BUSY_DELAY, True
-                if not certain and flight.kind is _Kind.FINISH and self._repeats < 1:
-                    self._repeats += 1  # this ack may be an older frame's; a finish may be repeated
+                self._failures, self._busy_delay = 0, BUSY_DELAY
+                self._known = self._known or certain
+                self._agreed = flight.content
+                if not certain and flight.kind in _CLOSING and self._repeats < 1:
+                    self._repeats += 1  # this ack may be an older frame's; a closing frame may be repeated
+                    self._again = flight
                 else:
                     self._accepted(flight)
 
     # --- what the bubble shows
 
+    def _replace(self, text: str, reasoning: str) -> None:
+        if not text.startswith(self.text):
+            self._full = None
+        self.text, self.thinking = text, reasoning
+        self._tell(self._told, self._prefix)
+
+    def _tell(self, told: str, prefix: str) -> None:
+        """People have read `told`; of a text that no longer begins so, everything is told anew."""
+        if not self.text.startswith(told):
+            told, prefix = told.rstrip(), ""
+            if not self.text.startswith(told):
+                told = ""
+        self._told, self._prefix = told, prefix
+
     def _rest(self) -> str:
-        return self.text[self._offset :]
+        return self.text[len(self._told) :]
 
     def _snapshot(self) -> str:
         """An unfinished bubble: without the last character, and with a note when it is full."""
+        if self._muted:
+            return self._agreed or thinking.block("")
         rest = self._rest()[:-1]
-        body = self._prefix + rest if split.visible(rest) else ""
-        if not body:
-            return think_block(self.thinking)
-        if split.size(body) > CONTENT_LIMIT - NOTE_ROOM:
-            body = split.cut(rest, CONTENT_LIMIT - NOTE_ROOM, self._prefix).piece
-            body += "\n\n" + self.words.growing.format(kilobytes=split.size(self.text) // 1024)
-            return body
-        return self._with_thinking(body)
+        if not split.visible(rest):
+            return thinking.block(self.thinking)
+        if split.size(self._prefix) + split.size(rest) <= CONTENT_LIMIT - NOTE_ROOM:
+            return self._with_thinking(self._prefix + rest)
+        note = split.head(self.words.growing.format(kilobytes=split.size(self.text) // 1024), NOTE_LIMIT)
+        if self._full is None:  # found once: what comes later does not change it
+            room = max(NOTE_ROOM, split.size(note) + NOTE_GROWTH)
+            self._full = split.cut(rest, CONTENT_LIMIT - room, self._prefix).piece.rstrip()
+        return f"{self._full}\n\n{note}"
 
     def _with_thinking(self, body: str) -> str:
-        if not self.thinking.strip() or self._offset:
+        if self._muted or self._told or not self.thinking or self.thinking.isspace():
             return body
-        room = CONTENT_LIMIT - split.size(body) - len("<think></think>")
-        return body if room < THINKING_LEAST else think_block(self.thinking, min(THINKING_LIMIT, room)) + body
+        room = CONTENT_LIMIT - 1 - split.size(body) - len(thinking.OPEN + thinking.CLOSE)
+        return body if room < THINKING_LEAST else thinking.block(self.thinking, min(thinking.LIMIT, room)) + body
 
-    def _refresh_at(self, now: float) -> float:
-        at = self._sent_at + self._refresh
-        if self._dirty and not self._muted and self._spent + len(self._shown) <= COST_BASE + COST_FACTOR * self._grown:
-            at = min(at, self._sent_at + INTERVAL)
-        return at
+    def _noted(self, rest: str, note: str) -> split.Cut:
+        """As much of `rest` as fits beside `note`."""
+        note = "\n\n" + split.head(note, NOTE_LIMIT)
+        one = split.cut(rest, CONTENT_LIMIT - split.size(note), self._prefix)
+        return split.Cut(one.piece.rstrip() + note, one.taken, one.prefix)
 
     # --- what goes out
 
     def _send(self, flight: _Flight, now: float) -> Send:
-        self._flight = flight
-        finish = flight.kind in (_Kind.FINISH, _Kind.ROLL_OVER)
-        content = flight.content
-        if finish and content == self._shown:
+        content, finish = flight.content, flight.kind in _CLOSING
+        if finish and self._again is None and content == self._shown and split.size(content) < CONTENT_LIMIT:
             content += "\n"  # an identical finish may be dropped (§9.2)
+        self._again = None
         stream: dict[str, Any] = {"id": self.stream_id, "finish": finish, "content": content}
-        if self._opened_at is None:
+        opening = self._opened_at is None
+        if opening:
             self._opened_at = now
         if self._feedback_id and not self._known:
             stream["feedback"] = {"id": self._feedback_id}  # WeCom looks at a stream's first frame only
-        self._dirty = False
-        self._shown, self._sent_at = content, now
-        self._spent += split.size(content)
+        self._flight = _Flight(flight.kind, content, flight.told, flight.prefix, flight.as_file, opening)
+        self._dirty, self._shown = False, content
+        self._pace.sent(content, now)
         return Send(frames.RESPOND, self.req_id, {"msgtype": "stream", "stream": stream})
 
-    def _send_finish(self, now: float) -> Send:
+    def _finish(self) -> _Flight:
         rest = self._rest()
-        if self._opened_at is None:
-            self._count(now)
         if not split.visible(rest):
             body = self.words.ended if self._bubbles else self.words.empty
-            return self._send(_Flight(_Kind.FINISH, self._with_thinking(body), len(rest)), now)
+            return _Flight(_Kind.FINISH, self._with_thinking(body), self.text)
+        return self._piece(_Kind.FINISH, rest)
+
+    def _piece(self, kind: _Kind, rest: str) -> _Flight:
+        """The next bubble of a text that is complete: all of `rest`, a part, or a part and the word of a file."""
         one = split.cut(rest, CONTENT_LIMIT, self._prefix)
         if one.taken >= len(rest):
-            return self._send(_Flight(_Kind.FINISH, self._with_thinking(one.piece), one.taken), now)
+            content = self._with_thinking(one.piece) if kind is _Kind.FINISH else one.piece
+            return _Flight(kind, content, self.text)
         if self._too_many(rest):
-            self._as_file = True
-            one = split.cut(rest, CONTENT_LIMIT - NOTE_ROOM, self._prefix)
-            return self._send(_Flight(_Kind.FINISH, f"{one.piece}\n\n{self.words.as_file}", len(rest)), now)
-        return self._send(_Flight(_Kind.FINISH, one.piece, one.taken, one.prefix), now)
+            return _Flight(kind, self._noted(rest, self.words.as_file).piece, self.text, as_file=True)
+        return _Flight(kind, one.piece, self._told + rest[: one.taken], one.prefix)
 
-    def _send_roll_over(self, now: float) -> Send:
+    def _roll_over(self) -> _Flight:
         rest = self._rest()
-        if not split.visible(rest):
-            return self._send(_Flight(_Kind.ROLL_OVER, think_block(self.thinking) + self.words.working), now)
+        if self._muted or not split.visible(rest):
+            return _Flight(_Kind.ROLL_OVER, self._with_thinking(self.words.working), self._told, self._prefix)
         one = split.seal(rest, self._prefix)
-        if split.size(one.piece) > CONTENT_LIMIT - NOTE_ROOM:
-            one = split.cut(rest, CONTENT_LIMIT - NOTE_ROOM, self._prefix)
-        content = f"{one.piece.rstrip()}\n\n{self.words.continued}"
-        return self._send(_Flight(_Kind.ROLL_OVER, content, one.taken, one.prefix), now)
+        content = f"{one.piece.rstrip()}\n\n{split.head(self.words.continued, NOTE_LIMIT)}"
+        if split.size(content) > CONTENT_LIMIT - NOTE_ROOM:
+            one = self._noted(rest, self.words.continued)
+            content = one.piece
+        return _Flight(_Kind.ROLL_OVER, self._with_thinking(content), self._told + rest[: one.taken], one.prefix)
 
     def _next_push(self, now: float) -> Send | float | None:
         if not self.final:
@@ -344,46 +351,50 @@ class Stream:
         if wait:
             return now + wait
         rest = self._rest()
-        if not split.visible(rest):
-            rest = self.words.ended if self._bubbles else self.words.empty
-            self.text = self.text[: self._offset] + rest
-        one = split.cut(rest, CONTENT_LIMIT, self._prefix)
-        if one.taken < len(rest) and self._too_many(rest):
-            self._as_file = True
-            one = split.cut(rest, CONTENT_LIMIT - NOTE_ROOM, self._prefix)
-            one = split.Cut(f"{one.piece}\n\n{self.words.as_file}", len(rest))
+        if split.visible(rest):
+            flight = self._piece(_Kind.PUSH, rest)
+        else:
+            flight = _Flight(_Kind.PUSH, self.words.ended if self._bubbles else self.words.empty, self.text)
         self._count(now)
-        self._flight = _Flight(_Kind.PUSH, one.piece, one.taken, one.prefix)
-        return Send(frames.SEND, frames.new_req_id(frames.SEND), push_body(self.address, one.piece, self._feedback_id))
+        self._flight = flight
+        return Send(
+            frames.SEND, frames.new_req_id(frames.SEND), push_body(self.address, flight.content, self._feedback_id)
+        )
 
     def _too_many(self, rest: str) -> bool:
-        if self._bubbles or split.size(rest) <= CONTENT_LIMIT:
-            return False
-        return len(split.split(self._prefix + rest, CONTENT_LIMIT)) > MAX_BUBBLES
+        """Whether a complete text would take more than five bubbles; once it does not, it stays so."""
+        if not self._fits:
+            if split.size(rest) > MAX_BUBBLES * CONTENT_LIMIT:
+                return True
+            pieces = split.split(self._prefix + rest, CONTENT_LIMIT)
+            self._fits = self._bubbles + len(pieces) <= MAX_BUBBLES
+        return not self._fits
 
     def _wait_for_limit(self, now: float) -> float:
-        return self._limits.wait(self.address.chat_id, now) if self.address is not None else 0.0
+        if self.address is None or self._counted:
+            return 0.0
+        return self._limits.wait(self.address.chat_id, now)
 
     def _count(self, now: float) -> None:
-        if self.address is not None:
+        if self.address is not None and not self._counted:
             self._limits.take(self.address.chat_id, now)
+        self._counted = True
 
     # --- how it went
 
     def _accepted(self, flight: _Flight) -> None:
         if flight.kind in (_Kind.FIRST, _Kind.REFRESH):
             return
-        self._offset += flight.taken
-        self._prefix = flight.prefix
+        self._tell(flight.told, flight.prefix)
+        self._as_file = self._as_file or flight.as_file
         self._repeats = self._failures = 0
         self._bubbles += 1
         self._pushed = self._pushed or flight.kind is _Kind.PUSH
         if self.final and flight.kind is not _Kind.ROLL_OVER and not split.visible(self._rest()):
             self._deliver(self._outcome())
             return
-        self._later, self._dirty, self._known = True, True, False
-        self._opened_at, self._shown = None, ""
-        self._spent = self._grown = 0
+        self._later, self._dirty, self._known, self._counted = True, True, False, False
+        self._opened_at, self._shown, self._agreed, self._full = None, "", "", None
         self.stream_id = new_stream_id()
 
     def _outcome(self) -> Outcome:
@@ -391,49 +402,60 @@ class Stream:
             return Outcome.UNKNOWN
         return Outcome.PUSHED if self._pushed else Outcome.ACKED
 
-    def _refused(self, flight: _Flight, error: RequestFailed, now: float) -> None:
-        closing = flight.kind in (_Kind.FINISH, _Kind.ROLL_OVER)
-        opening = self._sent_at == self._opened_at and flight.kind is not _Kind.PUSH
-        if error.errcode == CONFLICT and flight.kind is not _Kind.PUSH:
-            if opening and self._later:
+    def _refused(self, flight: _Flight, error: RequestFailed, certain: bool, now: float) -> None:
+        if flight.kind is not _Kind.PUSH:
+            if error.errcode == CONFLICT:
+                if flight.opening and self._later and certain:
+                    self._push_instead(error)
+                else:
+                    self._accepted(flight)
+                return
+            if error.errcode in GONE:
                 self._push_instead(error)
-            else:
-                self._accepted(flight)
-            return
+                return
         if error.errcode == TOO_FAST:
             self._not_before = now + self._busy_delay
             self._busy_delay = min(self._busy_delay * 2, BUSY_DELAY_MAX)
-            self._reopen(opening)
-            return
-        if error.errcode in GONE and flight.kind is not _Kind.PUSH:
-            self._push_instead(error)
+            self._unopened(flight)
             return
         _log.warning("a %s frame was refused: %s", flight.kind.value, error)
+        if error.errcode == ANTI_SPAM and (not self._muted or flight.kind in (_Kind.FINISH, _Kind.PUSH)):
+            self._censor(flight, error)
+            return
         self._failures += 1
-        if error.errcode == ANTI_SPAM:
-            self._muted = True
-            if closing or flight.kind is _Kind.PUSH:
-                if self._censored:
-                    self._deliver(Outcome.FAILED, error.errcode)
-                self._censored = True
-                self.text, self.thinking = self.text[: self._offset] + self.words.refused, ""
+        if self._failures <= FAILURE_REPEATS:
+            self._not_before = now + self._failures
+            self._unopened(flight)
         elif flight.kind is _Kind.PUSH:
             self._deliver(Outcome.FAILED, error.errcode)
-        elif self._failures > FAILURE_REPEATS:
-            self._push_instead(error)
         else:
-            self._not_before = now + self._failures
-        self._reopen(opening)
+            self._push_instead(error)
 
-    def _reopen(self, opening: bool) -> None:
-        """A refused first frame opened nothing."""
+    def _censor(self, flight: _Flight, error: RequestFailed) -> None:
+        """WeCom does not let the text through, now or later: nothing of it is shown any more (protocol §18)."""
+        self._muted = True
+        if flight.content == self._agreed:
+            self._agreed = ""
+        if flight.kind in (_Kind.FINISH, _Kind.PUSH):
+            if self._censored:
+                self._deliver(Outcome.FAILED, error.errcode)
+                return
+            self._censored = True
+            self.text, self.thinking = self._told + self.words.refused, ""
+            self._prefix = ""
+        self._unopened(flight, repeat=False)
+
+    def _unopened(self, flight: _Flight, *, repeat: bool = True) -> None:
+        """The frame was not taken: one that opens a bubble opened nothing, one that closes it is repeated."""
         self._dirty = True
-        if opening and self._flight is None:
+        if flight.opening:
             self._opened_at, self._shown = None, ""
+        elif repeat and flight.kind in _CLOSING:
+            self._again = flight
 
     def _push_instead(self, error: WecomError) -> None:
         _log.info("the stream on %s no longer serves (%s): the answer goes on as a push", self.req_id, error)
-        self._pushing = True
+        self._pushing, self._counted = True, False
         self._failures = 0
 
     def _unanswered(self, flight: _Flight, error: RequestTimeout) -> None:
@@ -442,20 +464,23 @@ class Stream:
         if flight.kind is _Kind.PUSH:
             self._unknown = True
             self._accepted(flight)
-        elif flight.kind in (_Kind.FINISH, _Kind.ROLL_OVER):
+        elif flight.kind in _CLOSING:
             self._repeats += 1
-            if self._repeats >= FINISH_REPEATS:
+            if self._repeats < FINISH_REPEATS:
+                self._again = flight
+            else:
                 self._unknown = True
                 self._accepted(flight)
 
     def _lost(self, flight: _Flight, error: ConnectionLost) -> None:
         self._dirty = True
-        if flight.kind is not _Kind.PUSH:
-            if not error.written:
-                self._reopen(self._sent_at == self._opened_at)
-        elif error.written:
+        if not error.written:
+            self._unopened(flight)
+        elif flight.kind is _Kind.PUSH:
             self._unknown = True
             self._accepted(flight)
+        elif flight.kind in _CLOSING:
+            self._again = flight
 
     def _deliver(self, outcome: Outcome, errcode: int | None = None) -> None:
         self.delivery = Delivery(outcome, self._bubbles, errcode, self._as_file)

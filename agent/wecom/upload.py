@@ -27,9 +27,12 @@ NAME_LIMIT = 256
 VOICE_SECONDS = 60
 WORKERS = 2
 ACK_SECONDS = 30.0
-CHUNK_TRIES = 3
+TRIES = 3
 CHUNK_PAUSE = 0.5
 LINE_LOSSES = 5
+# 30 uploads a minute (§13): what is refused for that is tried again later, after so many seconds.
+TOO_FAST = 45009
+BUSY_PAUSES = (5.0, 20.0, 40.0)
 
 _LIMITS = {"image": 10 * MEGABYTE, "voice": 2 * MEGABYTE, "video": 10 * MEGABYTE}
 _FORMATS = {
@@ -97,7 +100,8 @@ def short_name(name: str) -> str:
     if len(name.encode("utf-8", "replace")) <= NAME_LIMIT:
         return name
     stem, suffix = os.path.splitext(name)
-    return cut_name(stem, NAME_LIMIT - len(suffix.encode("utf-8", "replace"))) + suffix
+    room = NAME_LIMIT - len(suffix.encode("utf-8", "replace"))
+    return cut_name(stem, room) + suffix if room > 0 else cut_name(name, NAME_LIMIT)
 
 
 def amr_seconds(data: bytes) -> float:
@@ -122,11 +126,12 @@ class _Source:
         """(size, first bytes, MD5 in hex, seconds of an AMR)."""
         if isinstance(self._content, bytes):
             data = self._content
-            return len(data), data[:HEAD_SIZE], hashlib.md5(data).hexdigest(), amr_seconds(data)
+            voice = kind == "voice" and len(data) <= _LIMITS["voice"]
+            return len(data), data[:HEAD_SIZE], hashlib.md5(data).hexdigest(), amr_seconds(data) if voice else 0.0
         digest, size, head = hashlib.md5(), 0, b""
         with self._content.open("rb") as file:
             total = os.fstat(file.fileno()).st_size
-            while size <= FILE_LIMIT and (piece := file.read(CHUNK)):
+            while total <= FILE_LIMIT and (piece := file.read(CHUNK)):
                 head = head or piece[:HEAD_SIZE]
                 digest.update(piece)
                 size += len(piece)
@@ -143,6 +148,10 @@ class _Source:
         return base64.b64encode(data).decode("ascii")
 
 
+class _SessionLost(RequestFailed):
+    """Refused after a gap in the line or in its acks: the upload is finished already, or unknown by now."""
+
+
 async def upload(line: Line, content: bytes | str | Path, kind: str, name: str | None = None) -> Media:
     """Uploads a file; survives a lost connection, since an upload session belongs to the bot for 30 minutes.
 
@@ -157,14 +166,22 @@ async def upload(line: Line, content: bytes | str | Path, kind: str, name: str |
     source = _Source(content)
     size, head, md5, seconds = await asyncio.to_thread(source.inspect, kind)
     planned = plan(kind, shown, size, head, seconds)
-    try:
-        return await _transfer(line, source, planned, md5)
-    except RequestFailed as error:
-        if planned.kind == "file":
-            raise
-        # The size limits of the kinds are disputed (§22.6): what is refused as its kind may pass as a file.
-        _log.warning("%s; sending the %s as a file instead", error, planned.kind)
-        return await _transfer(line, source, Plan("file", planned.name, size, str(error)), md5)
+    repeated = False
+    while True:
+        try:
+            return await _transfer(line, source, planned, md5)
+        except RequestFailed as error:
+            if error.errcode == TOO_FAST:
+                raise
+            if isinstance(error, _SessionLost) and not repeated:
+                repeated = True
+                _log.warning("%s; uploading %r again", error, planned.name)
+            elif planned.kind != "file":
+                # The size limits of the kinds are disputed (§22.6): what is refused as its kind may pass as a file.
+                _log.warning("%s; sending the %s as a file instead", error, planned.kind)
+                planned = Plan("file", planned.name, size, str(error))
+            else:
+                raise
 
 
 async def _transfer(line: Line, source: _Source, planned: Plan, md5: str) -> Media:
@@ -197,27 +214,41 @@ async def _transfer(line: Line, source: _Source, planned: Plan, md5: str) -> Med
 async def _send_chunks(line: Line, source: _Source, upload_id: str, indexes: Iterator[int]) -> None:
     for index in indexes:
         data = await asyncio.to_thread(source.chunk, index)
-        await _request(
-            line, frames.UPLOAD_CHUNK, {"upload_id": upload_id, "chunk_index": index, "base64_data": data}, CHUNK_TRIES
-        )
+        chunk = {"upload_id": upload_id, "chunk_index": index, "base64_data": data}
+        await _request(line, frames.UPLOAD_CHUNK, chunk)
 
 
-async def _request(line: Line, cmd: str, body: dict[str, object], tries: int = 1) -> dict[str, object]:
-    """One upload command, repeated as often as that does no harm: a chunk that came twice is ignored."""
-    losses, pause = 0, CHUNK_PAUSE
+async def _request(line: Line, cmd: str, body: dict[str, object]) -> dict[str, object]:
+    """One upload command, repeated as often as that does no harm: a chunk that came twice is ignored, and an upload
+    that was begun or finished without our knowing is seen by nobody."""
+    failure: RequestFailed | RequestTimeout
+    losses = waits = 0
+    tries, pause, gap = TRIES, CHUNK_PAUSE, False
     while True:
         try:
             await line.writable()
             return (await line.request(cmd, body, seconds=ACK_SECONDS)).body
-        except ConnectionLost as error:
-            losses += 1
-            if line.closed is not None or losses > LINE_LOSSES or (cmd == frames.UPLOAD_FINISH and error.written):
+        except ConnectionLost:
+            losses, gap = losses + 1, True
+            if line.closed is not None or losses > LINE_LOSSES:
                 raise
             await line.ready()
-        except (RequestFailed, RequestTimeout) as error:
-            tries -= 1
-            if tries <= 0:
+            continue
+        except RequestTimeout as error:
+            gap, tries, failure = True, tries - 1, error
+            if not tries:
                 raise
-            _log.warning("%s; trying again in %.1f s", error, pause)
-            await asyncio.sleep(pause)
-            pause *= 2
+        except RequestFailed as error:
+            if error.errcode == TOO_FAST and waits < len(BUSY_PAUSES):
+                waits += 1
+                _log.warning("%s; trying again in %.0f s", error, BUSY_PAUSES[waits - 1])
+                await asyncio.sleep(BUSY_PAUSES[waits - 1])
+                continue
+            tries, failure = tries - 1, error
+            if not tries or cmd != frames.UPLOAD_CHUNK:
+                if gap and cmd != frames.UPLOAD_INIT:
+                    raise _SessionLost(error.cmd, error.errcode, error.errmsg) from None
+                raise
+        _log.warning("%s; trying again in %.1f s", failure, pause)
+        await asyncio.sleep(pause)
+        pause *= 2

@@ -36,6 +36,7 @@ from tests.model.conftest import HASTE, KEY
 pytestmark = [pytest.mark.foreign, pytest.mark.xdist_group("aimock")]
 
 PACKAGE = "@copilotkit/aimock@1.43.0"
+NODE = (20, 15)  # "engines" in its package.json
 LONG = "报销分三步：先填单，再交发票，最后等财务打款。" * 40
 
 
@@ -82,6 +83,9 @@ def install() -> Path:
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if tuple(int(number) for number in re.findall(r"\d+", version)) < NODE:
+        pytest.skip(f"aimock needs Node.js {'.'.join(map(str, NODE))} or newer, and this is {version}")
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wecom-agent-tests"
     cache = Path(os.environ.get("WECOM_AGENT_TEST_CACHE") or default)
     folder = cache / "aimock-1.43.0"
