@@ -318,3 +318,21 @@ async def test_the_model_of_a_chat_and_of_everybody(sim: Simulator, tmp_path: Pa
         assert sim.script.requests[-1].model == "scripted-vision"
         assert "今天" in (await play.ask("/usage", "wang")).text
         assert (await play.ask("/summary", "wang")).text == CHINESE.no_summary
+
+
+async def test_what_falls_out_of_the_window_is_summarised(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path, context_tokens=2600) as play:
+        long = "关于合同的一段很长的话。" * 40
+        for number in range(6):
+            sim.script.reply(f"第 {number} 次的回答")
+            await play.ask(f"{number}：{long}")
+            if any("Summarise" in str(one.messages) for one in sim.script.requests):
+                break
+            sim.script.default = lambda request: Reply("摘要：他们在谈合同。")
+        await play.idle()
+        assert "摘要：他们在谈合同。" in (await play.ask("/summary")).text
+        sim.script.reply("好")
+        await play.ask("接着说")
+        assert "摘要：他们在谈合同。" in play.asked()[0]["content"]
+        await play.ask("/new")
+        assert (await play.ask("/摘要")).text == CHINESE.no_summary

@@ -414,7 +414,7 @@ async def test_everything_works(
 ) -> None:
     monkeypatch.setattr(near, "chinese_font", lambda: "Noto Sans CJK SC")
     simulator.script.default = sees
-    assert await report(simulator, tmp_path, monkeypatch)
+    assert await report(simulator, tmp_path, monkeypatch, COLUMNS="400")  # temporary folders have long names
     printed = capsys.readouterr().out
     assert [row[:2] for row in parse(printed)] == [
         [what, "ok"]
@@ -448,7 +448,7 @@ async def test_one_broken_part_hides_no_other(
     simulator.script.default = lambda request: failing(401)
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "group.md").write_text("{{nobody}}")
-    assert not await report(simulator, tmp_path, monkeypatch, AGENT_REPLY_TOKENS="many")
+    assert not await report(simulator, tmp_path, monkeypatch, AGENT_REPLY_TOKENS="many", COLUMNS="400")
     printed = capsys.readouterr().out
     found = {row[0]: row[1] for row in parse(printed)}
     assert found["settings"] == found["prompts"] == found["fonts"] == found["model"] == "fail"

@@ -24,6 +24,7 @@ from . import history, prompts
 from .coalesce import Coalesced
 from .draft import Draft
 from .line import Place, Places
+from .memory import Memory, recall
 from .models import default_model
 from .prompts import Prompt, Prompts
 from .question import Question, for_model
@@ -69,6 +70,7 @@ class Turns:
         self._settings, self._store, self._prompts = settings, store, personas
         self._model, self._counter, self._words = model, counter, words
         self._ratio = Ratio()
+        self._memory = Memory(store, model, counter.count)
         self._places = Places()
 
     def stop(self, chat: str) -> bool:
@@ -84,7 +86,7 @@ class Turns:
         try:
             async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
                 bubble.open()
-                draft = await self._in_line(job, bubble)
+                draft = await self._in_line(job, bubble, server)
                 await self._deliver(job, bubble, draft)
         except asyncio.CancelledError:
             # The process is ending. The bubble was closed with a note, so the turn, still owed, gets a new one later.
@@ -104,7 +106,7 @@ class Turns:
         async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
             await self._deliver(job, bubble, draft)
 
-    async def _in_line(self, job: Job, bubble: ReplyStream) -> Draft:
+    async def _in_line(self, job: Job, bubble: ReplyStream, server: WecomAIBotWsServer) -> Draft:
         """Waits for the chat's earlier turns, showing how many there are, then generates."""
 
         def moved(ahead: int) -> None:
@@ -115,15 +117,15 @@ class Turns:
             moved(place.ahead)
         async with place:
             moved(0)
-            return await self._generate(job, place, bubble)
+            return await self._generate(job, place, bubble, server)
 
     # --- the answer
 
-    async def _generate(self, job: Job, place: Place, bubble: ReplyStream) -> Draft:
+    async def _generate(self, job: Job, place: Place, bubble: ReplyStream, server: WecomAIBotWsServer) -> Draft:
         """The answer, complete or not, stored. It ends early when the place's `stop` is called."""
         draft = Draft(self._words)
         async with asyncio.TaskGroup() as group:
-            work = group.create_task(self._ask(job, draft, bubble))
+            work = group.create_task(self._ask(job, draft, bubble, server))
 
             def stop() -> None:
                 draft.stopped = True
@@ -147,7 +149,7 @@ class Turns:
             )
         return draft
 
-    async def _ask(self, job: Job, draft: Draft, bubble: ReplyStream) -> None:
+    async def _ask(self, job: Job, draft: Draft, bubble: ReplyStream, server: WecomAIBotWsServer) -> None:
         try:
             prompt = self._prompts.choose(job.address.chat_type, job.address.chat_id)
             draft.model = await self._model_for(job, prompt)
@@ -158,7 +160,7 @@ class Turns:
             if attempt > ATTEMPTS:
                 draft.error = "interrupted"
                 return
-            window = await self._window(job, prompt, draft.model)
+            window = await self._window(job, prompt, draft.model, server)
             draft.estimate = round(window.tokens / self._ratio.of(draft.model))
             if window.shortened:
                 draft.note = self._words.question_shortened.format(limit=self._settings.context_tokens)
@@ -175,9 +177,9 @@ class Turns:
         chosen = chat.model if chat is not None else None
         return chosen or prompt.model or await default_model(self._store, self._settings)
 
-    async def _window(self, job: Job, prompt: Prompt, model: str) -> history.Window:
+    async def _window(self, job: Job, prompt: Prompt, model: str, server: WecomAIBotWsServer) -> history.Window:
         grouped = job.address.chat_type == "group"
-        exchanges = await self._store.run(turns.history, job.address.key, history.EXCHANGES, before=job.turn)
+        remembered = await self._store.run(recall, job.address.key, history.EXCHANGES, job.turn)
         speaker = job.message.from_userid or ""
         ratio = self._ratio.of(model)
         system = prompts.render(
@@ -189,14 +191,20 @@ class Turns:
             chat_type=job.address.chat_type,
             language=self._settings.language,
         )
-        return history.window(
+        if remembered.summary:
+            system = f"{system}\n\n[summary of the older part of this conversation]\n{remembered.summary}"
+        budget = int(self._settings.context_tokens * HEAD_ROOM)
+        window = history.window(
             system,
-            exchanges,
+            remembered.exchanges,
             for_model(job.question, self._words, speaker if grouped else ""),
-            int(self._settings.context_tokens * HEAD_ROOM),
+            budget,
             lambda text: round(self._counter.count(text) * ratio),
             lambda exchange: exchange.user_id if grouped else "",
         )
+        if window.dropped:
+            server.start(self._memory.condense(job.address.key, remembered, budget, model))
+        return window
 
     async def _stream(self, messages: list[history.Message], prompt: Prompt, draft: Draft, bubble: ReplyStream) -> None:
         def waiting(seconds: float, _error: Exception) -> None:

@@ -139,38 +139,7 @@ def m006_feedback(db: "Database") -> None:
     db.execute("CREATE INDEX feedback_turn ON feedback (turn)")
 
 
-def m007_files(db: "Database") -> None:
-    db.execute(
-        """
-        CREATE TABLE files (
-            id INTEGER PRIMARY KEY,
-            chat TEXT NOT NULL REFERENCES chats (key),
-            turn INTEGER NOT NULL REFERENCES turns (id),
-            origin TEXT NOT NULL CHECK (origin IN ('received', 'made')),
-            kind TEXT NOT NULL CHECK (kind IN ('image', 'file', 'video')),
-            name TEXT NOT NULL,                         -- as people see it
-            version INTEGER NOT NULL,                   -- of this name in this chat, from 1
-            mime TEXT NOT NULL,
-            size INTEGER NOT NULL,                      -- bytes
-            sha256 TEXT NOT NULL,
-            path TEXT NOT NULL,                         -- below the data folder; the same bytes are stored once
-            facts TEXT NOT NULL,                        -- JSON: pages, sheets, pixels, ...
-            source TEXT,                                -- JSON of the tool call that made it
-            state TEXT NOT NULL
-                CHECK (state IN ('ready', 'unreadable', 'made', 'sending', 'sent', 'unknown', 'failed')),
-            error TEXT,                                 -- short code
-            waiting INTEGER NOT NULL DEFAULT 0,         -- sent alone, waits for its question
-            created_at TEXT NOT NULL,
-            settled_at TEXT
-        )
-        """
-    )
-    db.execute("CREATE INDEX files_chat ON files (chat, id)")
-    db.execute("CREATE INDEX files_turn ON files (turn)")
-    db.execute("CREATE INDEX files_unsent ON files (state) WHERE state IN ('made', 'sending')")
-
-
-def m008_summaries(db: "Database") -> None:
+def m007_summaries(db: "Database") -> None:
     db.execute(
         """
         CREATE TABLE summaries (
@@ -184,7 +153,7 @@ def m008_summaries(db: "Database") -> None:
     )
 
 
-STEPS = (m001_chats, m002_turns, m003_deliveries, m004_sends, m005_status, m006_feedback, m007_files, m008_summaries)
+STEPS = (m001_chats, m002_turns, m003_deliveries, m004_sends, m005_status, m006_feedback, m007_summaries)
 NAMES = tuple(step.__name__ for step in STEPS)
 
 

@@ -553,6 +553,8 @@ class WecomAIBotWsServer:
 
     async def _wait_for_line(self) -> None:
         """A short gap in the line is waited out; a longer one is the caller's to decide."""
+        if self.line.subscribed:
+            return
         try:
             async with asyncio.timeout(self.request_timeout / 1000):
                 await self.line.ready()
