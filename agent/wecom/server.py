@@ -152,12 +152,15 @@ class WecomAIBotWsServer:
 
         def stop() -> None:
             nonlocal asked
-            if asked:
-                task.cancel()  # the second Ctrl-C does not wait for anything
+            if asked:  # the second Ctrl-C waits for nothing, and a third one is the system's
+                task.cancel()
+                for number in numbers:
+                    loop.remove_signal_handler(number)
             asked = True
             self.stop()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        for number in numbers:
             with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.add_signal_handler(number, stop)
         with contextlib.suppress(asyncio.CancelledError):
@@ -595,7 +598,7 @@ def _is_own(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):  # it may have waited for something else that was cancelled
         task = asyncio.current_task()
         return task is not None and not task.cancelling()
-    return isinstance(error, Exception | SystemExit)
+    return not isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 def _may_have_arrived(error: WecomError) -> bool:

@@ -131,7 +131,7 @@ class _Source:
         digest, size, head = hashlib.md5(), 0, b""
         with self._content.open("rb") as file:
             total = os.fstat(file.fileno()).st_size
-            while total <= FILE_LIMIT and (piece := file.read(CHUNK)):
+            while max(total, size) <= FILE_LIMIT and (piece := file.read(CHUNK)):
                 head = head or piece[:HEAD_SIZE]
                 digest.update(piece)
                 size += len(piece)

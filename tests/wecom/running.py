@@ -15,15 +15,14 @@ def server_on(url: str, **settings: Any) -> WecomAIBotWsServer:
 
 @asynccontextmanager
 async def running(server: WecomAIBotWsServer, drain_time: int = 2000) -> AsyncIterator[WecomAIBotWsServer]:
-    """`server`, subscribed; what ends it early is raised here."""
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(server.run_async(drain_time))
+    """`server`, subscribed. What ended it is raised at the end; so it may be the value of a fixture."""
+    task = asyncio.ensure_future(server.run_async(drain_time))
+    try:
         await asyncio.sleep(0)
         async with asyncio.timeout(15.0):
             await server.line.ready()
-        try:
-            yield server
-        finally:
-            server.stop()
-            async with asyncio.timeout(20.0):
-                await asyncio.wait([task])
+        yield server
+    finally:
+        server.stop()
+        async with asyncio.timeout(20.0):
+            await task
