@@ -207,6 +207,7 @@ def _turn_record(turn: turns.Turn, zone: ZoneInfo) -> Record:
         "user_id": turn.user_id,
         "kind": turn.kind,
         "command": turn.command,
+        "joined_to": turn.joined_to,
         "question": turn.text,
         "answer": turn.answer,
         "reasoning": turn.reasoning,
@@ -341,8 +342,8 @@ _FIELDS = {
         "key", "chat_type", "chat_id", "user_id", "model", "created_at", "last_at", "turns", "remembered", "open",
     ),
     "history": (
-        "id", "at", "user_id", "kind", "command", "question", "answer", "reasoning", "state", "error", "ended_at",
-        "seconds", "model", "prompt_tokens", "completion_tokens",
+        "id", "at", "user_id", "kind", "command", "joined_to", "question", "answer", "reasoning", "state", "error",
+        "ended_at", "seconds", "model", "prompt_tokens", "completion_tokens",
     ),
     "stats": ("date", "turns", "users", "answers", "failed", "prompt_tokens", "completion_tokens"),
     "feedback": (

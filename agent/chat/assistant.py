@@ -77,10 +77,10 @@ class Assistant:
         if command is not None and command.name is Name.RETRY and await self._retry(job, server):
             return None
         sentence = await self._at_once(job, command)
-        if sentence is None:
-            await self._turns.answer(job, server)
-        else:
+        if sentence is not None:
             await self._turns.say(job, server, sentence)
+        elif not await self._turns.join(job, server):
+            await self._turns.answer(job, server)
         return None
 
     async def _retry(self, job: Job, server: WecomAIBotWsServer) -> bool:
@@ -227,7 +227,7 @@ class Assistant:
         async def resume(server: WecomAIBotWsServer) -> None:
             if turn.state == "answered":
                 await self._turns.deliver_again(job, server, turn)
-            else:
+            elif turn.state != "received" or not await self._turns.join(job, server):
                 await self._turns.answer(job, server)
 
         return resume

@@ -20,13 +20,13 @@ class Places:
     def __init__(self) -> None:
         self._chats: dict[str, _Chat] = {}
 
-    def take(self, chat: str, moved: Callable[[int], None] | None = None) -> "Place":
-        """A place at the end of the chat's line, to be entered with `async with`.
+    def take(self, chat: str, moved: Callable[[int], None] | None = None, *, user: str = "", turn: int = 0) -> "Place":
+        """A place at the end of the chat's line for `turn` of `user`, to be entered with `async with`.
 
         `moved(ahead)` is called whenever the number of turns before it changes, down to 0 when it is its turn.
         """
         line = self._chats.setdefault(chat, _Chat())
-        place = Place(self, chat, moved)
+        place = Place(self, chat, moved, user, turn)
         if line.running is None and not line.waiting:
             line.running = place
             place._go.set()
@@ -39,8 +39,16 @@ class Places:
         line = self._chats.get(chat)
         return line.running if line is not None else None
 
+    def waiting(self, chat: str, user: str) -> "tuple[Place, ...]":
+        """The places in which turns of `user` wait in `chat`, in their order."""
+        line = self._chats.get(chat)
+        return tuple(place for place in line.waiting if place.user == user) if line is not None else ()
+
     def leave(self, place: "Place") -> None:
-        line = self._chats[place.chat]
+        """Gives the place up; a second time it does nothing."""
+        line = self._chats.get(place.chat)
+        if line is None or (line.running is not place and place not in line.waiting):
+            return
         if line.running is place:
             line.running = line.waiting.popleft() if line.waiting else None
             if line.running is not None:
@@ -60,11 +68,14 @@ class Places:
 
 
 class Place:
-    """One turn's place. `stop` is what `/stop` calls; whoever answers sets it."""
+    """One turn's place. Whoever answers sets `stop`, which interrupts that; `withdrawn` says that it need not begin."""
 
-    def __init__(self, places: Places, chat: str, moved: Callable[[int], None] | None) -> None:
-        self.chat, self.moved = chat, moved
+    def __init__(
+        self, places: Places, chat: str, moved: Callable[[int], None] | None, user: str = "", turn: int = 0
+    ) -> None:
+        self.chat, self.moved, self.user, self.turn = chat, moved, user, turn
         self.stop: Callable[[], None] | None = None
+        self.withdrawn = False
         self._places = places
         self._go = asyncio.Event()
 
@@ -72,6 +83,16 @@ class Place:
     def ahead(self) -> int:
         """How many turns come before this one."""
         return self._places.ahead(self)
+
+    def end(self) -> None:
+        """What `/stop` does: interrupts the answer, or lets one that waits go in at once, withdrawn."""
+        if self.stop is not None:
+            self.stop()
+            return
+        self.withdrawn = True
+        if self._places.running(self.chat) is not self:
+            self._places.leave(self)
+            self._go.set()
 
     async def __aenter__(self) -> Self:
         try:

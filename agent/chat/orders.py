@@ -31,7 +31,10 @@ class Orders:
                 await self._store.run(summaries.clear, chat.key)
                 return self._words.new_done
             case Name.STOP:
-                return self._words.stopping if self._turns.stop(chat.key) else self._words.nothing_to_stop
+                stopped = self._turns.stop(chat.key, user)
+                return {"answer": self._words.stopping, "waiting": self._words.withdrawn}.get(
+                    stopped or "", self._words.nothing_to_stop
+                )
             case Name.MODEL:
                 return await self._model(command.words, chat, user)
             case Name.USAGE:
@@ -40,12 +43,14 @@ class Orders:
                 found = await self._store.run(summaries.get, chat.key)
                 return self._words.summary.format(text=found.text) if found else self._words.no_summary
             case Name.RETRY:
-                return self._words.nothing_to_retry
+                return self._words.still_answering if self._turns.busy(chat.key) else self._words.nothing_to_retry
             case Name.HELP:
                 return self._words.help
 
     async def to_retry(self, job: Job) -> turns.Turn | None:
-        """The chat's last question that went to the model, None without one."""
+        """The chat's last question that went to the model; None without one, or while an answer is being written."""
+        if self._turns.busy(job.address.key):
+            return None
         found = await self._store.run(turns.of_chat, job.address.key, TURNS_LOOKED_AT)
         chat = await self._store.run(chats.get, job.address.key)
         since = chat.history_from if chat else 0

@@ -5,6 +5,7 @@ into is named, so that the model (or the bot itself) can say so.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.wecom import MixedTextItem, MixedVoiceItem, ReqMsg, VoiceReqMsg
@@ -43,6 +44,18 @@ def of(message: ReqMsg) -> Question:
         ]
     kind = "voice" if isinstance(message, VoiceReqMsg) else message.msg_type
     return Question(kind, "\n".join(filter(None, texts)).strip(), quoted.strip(), tuple(unread))
+
+
+def together(questions: Sequence[Question]) -> Question:
+    """Several messages that are answered as one, in their order."""
+    kinds = {one.kind for one in questions}
+    texts = (f"[voice] {one.text}" if one.kind == "voice" and len(kinds) > 1 else one.text for one in questions)
+    return Question(
+        kinds.pop() if len(kinds) == 1 else "text",
+        "\n\n".join(filter(None, texts)),
+        "\n\n".join(one.quoted for one in questions if one.quoted),
+        tuple(kind for one in questions for kind in one.unread),
+    )
 
 
 def for_model(question: Question, words: wording.Words, speaker: str = "") -> str:

@@ -9,8 +9,9 @@ may do in `assistant`.
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from agent.config import Settings
 from agent.model.client import ModelClient
@@ -18,9 +19,9 @@ from agent.model.tokens import Ratio, TokenCounter
 from agent.store import Store, chats, deliveries, turns
 from agent.store.chats import Address
 from agent.store.states import IllegalTransition
-from agent.wecom import Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer
+from agent.wecom import Frame, Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer, parse_message
 
-from . import history, prompts
+from . import history, prompts, question
 from .coalesce import Coalesced
 from .draft import Draft
 from .line import Place, Places
@@ -73,12 +74,36 @@ class Turns:
         self._memory = Memory(store, model, counter.count)
         self._places = Places()
 
-    def stop(self, chat: str) -> bool:
-        """Ends the answer that is being generated in `chat`. False when there is none."""
-        place = self._places.running(chat)
-        if place is None or place.stop is None:
+    def busy(self, chat: str) -> bool:
+        """Whether an answer is being generated in `chat`."""
+        return self._places.running(chat) is not None
+
+    def stop(self, chat: str, user: str) -> Literal["answer", "waiting"] | None:
+        """Ends the answer to `user` that is being generated in `chat`; without one what of theirs waits; without that
+        the answer to somebody else. What was ended, None when there was nothing.
+        """
+        running, waiting = self._places.running(chat), self._places.waiting(chat, user)
+        if waiting and (running is None or running.user != user):
+            for place in waiting:
+                place.end()
+            return "waiting"
+        if running is None:
+            return None
+        running.end()
+        return "answer"
+
+    async def join(self, job: Job, server: WecomAIBotWsServer) -> bool:
+        """Leaves a message to be answered together with one that the same person has waiting, and says so at once:
+        WeCom lets a person have three messages open, and one of them has to stay free for `/stop`. False, and nothing
+        was done, when none waits.
+        """
+        waiting = self._places.waiting(job.address.key, job.message.from_userid or "")
+        if not waiting:
             return False
-        place.stop()
+        now, sentence = datetime.now(UTC), self._words.joined
+        if not await self._store.run(turns.join, job.turn, waiting[-1].turn, now, answer=sentence):
+            return False
+        await self._show(job, server, sentence)
         return True
 
     async def answer(self, job: Job, server: WecomAIBotWsServer) -> None:
@@ -97,6 +122,9 @@ class Turns:
     async def say(self, job: Job, server: WecomAIBotWsServer, sentence: str) -> None:
         """Answers a job with a sentence of the bot's own."""
         await self._store.run(turns.answer, job.turn, datetime.now(UTC), answer=sentence)
+        await self._show(job, server, sentence)
+
+    async def _show(self, job: Job, server: WecomAIBotWsServer, sentence: str) -> None:
         async with server.open_stream(job.message, stream_id=job.stream_id) as bubble:
             await self._deliver(job, bubble, Draft(self._words, text=sentence))
 
@@ -112,10 +140,13 @@ class Turns:
         def moved(ahead: int) -> None:
             bubble.show(self._words.waiting.format(ahead=ahead) if ahead else "")
 
-        place = self._places.take(job.address.key, moved)
+        place = self._places.take(job.address.key, moved, user=job.message.from_userid or "", turn=job.turn)
         if place.ahead:
             moved(place.ahead)
         async with place:
+            if place.withdrawn:
+                await self._store.run(turns.cancel, job.turn, datetime.now(UTC))
+                return Draft(self._words, stopped=True)
             moved(0)
             return await self._generate(job, place, bubble, server)
 
@@ -160,6 +191,7 @@ class Turns:
             if attempt > ATTEMPTS:
                 draft.error = "interrupted"
                 return
+            job = await self._together(job)
             window = await self._window(job, prompt, draft.model, server)
             draft.estimate = round(window.tokens / self._ratio.of(draft.model))
             if window.shortened:
@@ -170,6 +202,15 @@ class Turns:
                 raise
         except Exception as error:
             draft.fail(error)
+
+    async def _together(self, job: Job) -> Job:
+        """The job with the questions of what was joined to it; nothing joins a turn that has been started."""
+        joined = await self._store.run(turns.joined, job.turn)
+        if not joined:
+            return job
+        name = self._settings.bot_name
+        asked = (question.of(parse_message(Frame("", one.req_id, dict(one.body)), name)) for one in joined)
+        return replace(job, question=question.together([job.question, *asked]))
 
     async def _model_for(self, job: Job, prompt: Prompt) -> str:
         """The chat's own choice, else the prompt's, else everybody's."""

@@ -22,13 +22,16 @@ class Words:
     unknown_error: str
     after_text: str
     waiting: str
+    joined: str
     retrying: str
     cut_short: str
     stopped: str
     nothing_to_stop: str
     stopping: str
+    withdrawn: str
     new_done: str
     nothing_to_retry: str
+    still_answering: str
     models: str
     model_chosen: str
     model_default: str
@@ -85,13 +88,16 @@ CHINESE = Words(
     unknown_error="处理这条消息时出错了，请稍后再试。",
     after_text="⚠️ {sentence}",
     waiting="⏳ 已收到，前面还有 {ahead} 条消息在处理，请稍候……",
+    joined="📎 已收到，会和你排队中的上一条消息一起回答。",
     retrying="模型服务繁忙，{seconds} 秒后重试……",
     cut_short="（已达到单次回答的长度上限，回复“继续”可以接着说）",
     stopped="（已停止）",
     nothing_to_stop="现在没有正在生成的回答。",
     stopping="好的，已停止。",
+    withdrawn="好的，你排队中的消息已取消。",
     new_done="好的，已开始新的对话，之前的内容不再作为上下文。",
     nothing_to_retry="还没有可以重新回答的问题。",
+    still_answering="回答还在生成中；等它完成，或先发送 /stop，再发送 /retry。",
     models="当前模型：**{current}**\n\n可以选择：\n{models}\n\n发送 `/model 名称` 切换这个对话的模型。",
     model_chosen="好的，这个对话改用 **{name}**。",
     model_default="好的，默认模型改为 **{name}**。",
@@ -166,13 +172,16 @@ ENGLISH = Words(
     unknown_error="Something went wrong with this message; please try again later.",
     after_text="⚠️ {sentence}",
     waiting="⏳ Received; {ahead} message(s) ahead of this one…",
+    joined="📎 Received; it will be answered together with your message that is waiting.",
     retrying="The model service is busy; trying again in {seconds} s…",
     cut_short="(This answer reached its length limit; reply “continue” for more.)",
     stopped="(stopped)",
     nothing_to_stop="No answer is being generated right now.",
     stopping="OK, stopped.",
+    withdrawn="OK, your waiting message is cancelled.",
     new_done="OK, a new conversation begins; earlier messages no longer count as context.",
     nothing_to_retry="There is no question to answer again yet.",
+    still_answering="An answer is still being written; let it end or send /stop, then send /retry.",
     models="Current model: **{current}**\n\nAvailable:\n{models}\n\nSend `/model NAME` to switch this chat's model.",
     model_chosen="OK, this chat uses **{name}** now.",
     model_default="OK, the default model is **{name}** now.",

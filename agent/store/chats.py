@@ -85,7 +85,7 @@ def summaries(db: sqlite3.Connection, limit: int = 1000) -> tuple[Summary, ...]:
         SELECT {_COLUMNS},
             (SELECT count(*) FROM turns WHERE chat = key),
             (SELECT count(*) FROM turns WHERE chat = key AND turns.id > history_from AND answer <> ''
-                AND attempts > 0 AND command IS NULL),
+                AND attempts > 0 AND command IS NULL AND joined_to IS NULL),
             (SELECT count(*) FROM turns WHERE chat = key AND state IN ('received', 'answering', 'answered'))
         FROM chats ORDER BY last_at DESC LIMIT ?
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.store.columns import from_json, stamp, storable, to_json
+from agent.store.turns import QUESTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def record(
 def newest(db: sqlite3.Connection, limit: int) -> tuple[Feedback, ...]:
     """The newest events, newest first."""
     rows = db.execute(
-        "SELECT feedback.id, turn, chat, feedback.user_id, type, content, reasons, at, text AS question, answer"
+        f"SELECT feedback.id, turn, chat, feedback.user_id, type, content, reasons, at, {QUESTION} AS question, answer"
         " FROM feedback LEFT JOIN turns ON turns.id = feedback.turn ORDER BY feedback.id DESC LIMIT ?",
         (limit,),
     )

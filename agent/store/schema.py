@@ -153,7 +153,20 @@ def m007_summaries(db: "Database") -> None:
     )
 
 
-STEPS = (m001_chats, m002_turns, m003_deliveries, m004_sends, m005_status, m006_feedback, m007_summaries)
+def m009_turns_joined(db: "Database") -> None:
+    db.execute("CREATE INDEX turns_joined_to ON turns (joined_to) WHERE joined_to IS NOT NULL")
+
+
+STEPS = (
+    m001_chats,
+    m002_turns,
+    m003_deliveries,
+    m004_sends,
+    m005_status,
+    m006_feedback,
+    m007_summaries,
+    m009_turns_joined,
+)
 NAMES = tuple(step.__name__ for step in STEPS)
 
 

@@ -11,6 +11,10 @@ once the person has seen so, or can no longer be reached; then nothing is owed a
 `answer` holds what the bot said: the model's text, or its own sentence where the model was not asked (a command, a
 limit). Sentences about errors are not stored; `error` holds their short code. An `answered` turn with an `error` owes
 the person that sentence.
+
+`joined_to` names the turn with whose answer a question is answered: the one that it joined while that waited (then it
+was never started itself: `attempts` is 0), or the `/retry` that asked it again. What belongs to an answer is therefore
+what belongs to any turn of `id = ? OR joined_to = ?`.
 """
 
 import sqlite3
@@ -60,7 +64,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question and its answer, as history shows them to the model. `at` is the stamp of the question."""
+    """A question, with what was joined to it, and its answer, as history shows them to the model. `at` is the stamp of
+    the question.
+    """
 
     turn: int
     user_id: str
@@ -73,6 +79,12 @@ class Exchange:
 _NAMES = tuple(each.name for each in fields(Turn))
 _COLUMNS = ", ".join(f"turns.{name}" for name in _NAMES)
 _BODY = _NAMES.index("body")
+
+# SQL for a turn's question with the texts that were joined to it.
+QUESTION = (
+    "turns.text || coalesce((SELECT char(10, 10) || group_concat(text, char(10, 10)) FROM"
+    " (SELECT text FROM turns AS part WHERE part.joined_to = turns.id AND part.attempts = 0 ORDER BY part.id)), '')"
+)
 
 
 def receive(
@@ -203,14 +215,33 @@ def cancel(db: sqlite3.Connection, turn: int, at: datetime, *, answer: str | Non
     )
 
 
+def join(db: sqlite3.Connection, turn: int, to: int, at: datetime, *, answer: str) -> bool:
+    """Leaves the question of `turn` to the turn `to` that waits to be answered; of itself `turn` owes only `answer`,
+    the sentence that says so. False, and nothing was changed, when `to` waits no longer or is forgotten (`/new`).
+    """
+    cursor = db.execute(
+        "UPDATE turns SET state = 'answered', joined_to = ?, answer = ?, answered_at = ?"
+        " WHERE id = ? AND state = 'received' AND EXISTS (SELECT 1 FROM turns AS other JOIN chats ON key = other.chat"
+        " WHERE other.id = ? AND other.chat = turns.chat AND other.state = 'received' AND other.id > history_from)",
+        (to, storable(answer), stamp(at), turn, to),
+    )
+    return cursor.rowcount == 1
+
+
+def joined(db: sqlite3.Connection, turn: int) -> tuple[Turn, ...]:
+    """The turns whose questions are answered with that of `turn`, in the order of arrival."""
+    sql = f"SELECT {_COLUMNS} FROM turns WHERE joined_to = ? AND attempts = 0 ORDER BY id"
+    return tuple(_turn(row) for row in db.execute(sql, (turn,)))
+
+
 def repeat(db: sqlite3.Connection, asked: int, again: int) -> None:
-    """The turn `again` (a `/retry`) takes over the question of `asked`, which leaves the history.
+    """The turn `again` (a `/retry`) takes over the question of `asked`, which leaves the history, and what was joined.
 
     Its command is cleared with that, so that the new answer counts as one to the question.
     """
     row = db.execute("SELECT kind, text, body FROM turns WHERE id = ?", (asked,)).fetchone()
     db.execute("UPDATE turns SET command = NULL, kind = ?, text = ?, body = ? WHERE id = ?", (*row, again))
-    db.execute("UPDATE turns SET joined_to = ? WHERE id = ?", (again, asked))
+    db.execute("UPDATE turns SET joined_to = ? WHERE id = ? OR joined_to = ?", (again, asked, asked))
 
 
 def get(db: sqlite3.Connection, turn: int) -> Turn | None:
@@ -239,7 +270,7 @@ def history(db: sqlite3.Connection, chat: str, limit: int, *, before: int | None
     `start`, is not part of it: commands, refusals, limits.
     """
     rows = db.execute(
-        "SELECT turns.id, turns.user_id, kind, text, answer, received_at"
+        f"SELECT turns.id, turns.user_id, kind, {QUESTION}, answer, received_at"
         " FROM turns JOIN chats ON chats.key = turns.chat"
         " WHERE turns.chat = ? AND turns.id > history_from AND turns.id < ?"
         " AND answer <> '' AND attempts > 0 AND command IS NULL AND joined_to IS NULL"

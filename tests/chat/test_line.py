@@ -59,3 +59,32 @@ async def test_a_cancelled_waiter_leaves_the_line() -> None:
     async with last:
         pass
     assert places.running("a") is None
+
+
+async def test_ending_a_place_that_waits_lets_it_in_withdrawn() -> None:
+    places, seen = Places(), []
+    running = places.take("a", user="li")
+    async with running:
+        first, second = places.take("a", user="wang", turn=2), places.take("a", user="li", turn=3)
+        last = places.take("a", seen.append, user="wang", turn=4)
+        assert [place.turn for place in places.waiting("a", "wang")] == [2, 4]
+        first.end()
+        assert seen == [2]
+        async with first:
+            assert first.withdrawn
+            assert places.running("a") is running
+        assert [place.turn for place in places.waiting("a", "wang")] == [4]
+        assert seen == [2], "what left the line leaves it once"
+    assert places.running("a") is second
+    second.end()
+    assert second.withdrawn, "its turn has come, but it has not begun"
+    assert places.waiting("b", "li") == ()
+    async with second:
+        pass
+    async with last:
+        assert not last.withdrawn
+        stopped: list[bool] = []
+        last.stop = lambda: stopped.append(True)
+        last.end()
+        assert stopped == [True]
+    assert places.running("a") is None

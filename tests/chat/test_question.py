@@ -41,3 +41,11 @@ def test_quoted_media_is_named_and_an_empty_question_is_known_as_such() -> None:
     assert one.empty
     assert asked(msgtype="location").empty
     assert not asked(msgtype="text", text={"content": ""}, quote={"msgtype": "text", "text": {"content": "x"}}).empty
+
+
+def test_messages_that_are_answered_together() -> None:
+    one = asked(msgtype="text", text={"content": "一"}, quote={"msgtype": "text", "text": {"content": "甲"}})
+    two = asked(msgtype="image", image=KEY)
+    three = asked(msgtype="voice", voice={"content": "三"})
+    assert question.together([one, two, three]) == question.Question("text", "一\n\n[voice] 三", "甲", ("image",))
+    assert question.together([three, three]) == question.Question("voice", "三\n\n三")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.store import chats, turns
+from agent.store import chats, feedback, turns
 from agent.store.database import open_for_bot
 from agent.store.states import IllegalTransition
 from tests.store.conftest import at
@@ -267,3 +267,50 @@ def _play(db: sqlite3.Connection, script: list[tuple[str, int, int]]) -> None:
         assert [(each.turn, each.text) for each in history] == remembered
     still_open = [turn for turn, each in expected.items() if each["state"] in turns.OPEN]
     assert [turn.id for turn in turns.unfinished(db, "bot")] == still_open
+
+
+# --- joining
+
+
+def test_a_question_joins_one_of_its_chat_that_still_waits(db: sqlite3.Connection) -> None:
+    first, second, third = receive(db, "1", text="甲"), receive(db, "2", text="乙"), receive(db, "3", text="丙")
+    assert turns.join(db, third, first, at(1), answer="一起")
+    assert turns.join(db, second, first, at(1), answer="一起")
+    assert not turns.join(db, second, first, at(1), answer="一起"), "it has joined already"
+    found = turns.get(db, second)
+    assert found is not None
+    assert (found.state, found.joined_to, found.answer, found.attempts) == ("answered", first, "一起", 0)
+    assert [turn.id for turn in turns.joined(db, first)] == [second, third]
+    turns.start(db, first, at(2), feedback_id="f")
+    turns.answer(db, first, at(3), answer="答")
+    (only,) = turns.history(db, GROUP.key, 9)
+    assert (only.text, only.answer) == ("甲\n\n乙\n\n丙", "答")
+    feedback.record(db, msgid="e", feedback_id="f", user_id="u", type=1, content=None, reasons=[], at=at(4))
+    assert feedback.newest(db, 1)[0].question == "甲\n\n乙\n\n丙"
+
+
+def test_nothing_joins_what_is_being_answered_or_forgotten_or_elsewhere(db: sqlite3.Connection) -> None:
+    running, waiting, elsewhere = receive(db, "1"), receive(db, "2"), receive(db, "3", chat=SINGLE)
+    turns.start(db, running, at(1))
+    late = receive(db, "4")
+    for host in (running, elsewhere, 99):
+        assert not turns.join(db, late, host, at(2), answer="一起")
+    chats.forget(db, GROUP.key, waiting)
+    assert not turns.join(db, late, waiting, at(2), answer="一起")
+    found = turns.get(db, late)
+    assert found is not None
+    assert (found.state, found.joined_to) == ("received", None)
+
+
+def test_a_retry_takes_over_what_was_joined(db: sqlite3.Connection) -> None:
+    first, second = receive(db, "1", text="甲"), receive(db, "2", text="乙")
+    turns.join(db, second, first, at(1), answer="一起")
+    turns.start(db, first, at(2))
+    turns.answer(db, first, at(3), answer="旧答")
+    for number, answer in ((3, "新答"), (4, "再答")):
+        again = receive(db, str(number), command="retry", text="/retry")
+        turns.repeat(db, number - 2 if number == 3 else number - 1, again)
+        turns.start(db, again, at(4))
+        turns.answer(db, again, at(5), answer=answer)
+        assert [turn.id for turn in turns.joined(db, again)] == [second]
+        assert [(one.text, one.answer) for one in turns.history(db, GROUP.key, 9)] == [("甲\n\n乙", answer)]
