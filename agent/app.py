@@ -17,14 +17,20 @@ from pathlib import Path
 
 from agent import __version__, outbox
 from agent.chat import words as wording
+from agent.chat.artefacts import Artefacts
 from agent.chat.assistant import Assistant
+from agent.chat.attachments import Attachments
+from agent.chat.conversation import Conversation
 from agent.chat.prompts import Prompts
 from agent.chat.turn import Turns
+from agent.chat.workbench import Workbench
 from agent.config import Settings
+from agent.files.reader import Reader
 from agent.health import Line
 from agent.model.client import ModelClient
 from agent.model.tokens import TokenCounter
 from agent.store import Store, open_store, status
+from agent.store.blobs import Blobs
 from agent.wecom import WecomAIBotWsServer
 
 DATABASE = "agent.db"
@@ -145,9 +151,14 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
         ModelClient(settings.openai_base_url or None, settings.openai_api_key or None) as model,
     ):
         await store.run(outbox.abandon, datetime.now(UTC))
+        blobs = Blobs(settings.data_dir)
+        await asyncio.to_thread(blobs.prepare)
         prompts = Prompts(settings.prompts_dir, group=settings.prompt_group, single=settings.prompt_single)
         counter = TokenCounter()
-        answering = Turns(settings, store, prompts, model, counter, words)
+        attachments = Attachments(store, blobs, Reader())
+        workbench = Workbench(settings, store, blobs, attachments, model, counter.count)
+        conversation = Conversation(settings, store, prompts, model, counter, words, attachments, workbench)
+        answering = Turns(store, conversation, attachments, Artefacts(store, blobs, words), words)
         assistant = Assistant(settings, store, prompts, answering, words, settings.bot_id)
         server = line_of(settings, words)
         server.set_message_handler(assistant.handle)

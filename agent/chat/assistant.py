@@ -14,15 +14,16 @@ from time import monotonic
 from typing import Any
 
 from agent.config import Settings
-from agent.store import Store, deliveries, feedback, turns
+from agent.store import Store, deliveries, feedback, files, turns
 from agent.store.chats import Address
 from agent.wecom import EventReqMsg, Frame, ReqMsg, RspMsg, RspTextMsg, WecomAIBotWsServer, parse_message
 
 from . import commands, question
 from .commands import Command, Name
+from .job import Job
 from .orders import Orders
 from .prompts import Prompts, render
-from .turn import Job, Turns
+from .turn import Turns
 from .words import Words
 
 # The window in which WeCom takes answers to a message (protocol §9.1); older turns cannot be answered any more.
@@ -68,7 +69,7 @@ class Assistant:
             _log.info("refused %r: not on the allow lists", message)
             return RspTextMsg(self._words.not_allowed)
         asked = question.of(message)
-        plain = not asked.quoted and not asked.unread
+        plain = not asked.quoted and not asked.media
         command = commands.parse(asked.text) if plain else None
         job = await self._receive(message, address, asked, command)
         if job is None:
@@ -90,6 +91,12 @@ class Assistant:
             return False
         if turn.answer and await self._orders.was_lost(turn):
             await self._turns.say(job, server, turn.answer)
+            await self._turns.send_files(job, server, turn.id, again=True)
+            return True
+        unsent = await self._store.run(files.unsent, turn.id) if turn.state == "delivered" else ()
+        if unsent:
+            await self._turns.say(job, server, self._words.files_again)
+            await self._turns.send_files(job, server, turn.id, again=True)
             return True
         limit = await self._limit(job.message.from_userid or "")
         if limit is not None:
@@ -137,8 +144,6 @@ class Assistant:
         if command is not None:
             return await self._orders.carry_out(command, job)
         if job.question.empty:
-            if job.question.unread:
-                return self._words.cannot_read.format(kind=self._words.kind(job.question.unread[0]))
             known = job.question.kind in ("text", "mixed", "voice")
             return self._words.empty_message if known else self._words.unsupported
         return await self._limit(job.message.from_userid or "")
@@ -215,10 +220,15 @@ class Assistant:
         found = []
         for turn in await self._store.run(turns.unfinished, self._bot_id):
             job = await self._job_of(turn)
-            if job is None or turn.command is not None:
+            if job is None or (turn.command is not None and turn.state != "answered"):
                 await self._store.run(turns.fail, turn.id, datetime.now(UTC), error="interrupted")
             else:
                 found.append(self._resumption(job, turn))
+        for owed in await self._store.run(files.owed, self._bot_id):
+            answered = await self._store.run(turns.get, owed)
+            job = await self._job_of(answered) if answered is not None else None
+            if job is not None:
+                found.append(self._files_of(job))
         if found:
             _log.info("%d turns of an earlier run are still owed; they are answered first", len(found))
         return found
@@ -231,6 +241,9 @@ class Assistant:
                 await self._turns.answer(job, server)
 
         return resume
+
+    def _files_of(self, job: Job) -> Callable[[WecomAIBotWsServer], Any]:
+        return lambda server: self._turns.send_files(job, server, job.turn)
 
     def _message_of(self, turn: turns.Turn) -> ReqMsg:
         return parse_message(Frame("aibot_msg_callback", turn.req_id, dict(turn.body)), self._settings.bot_name)

@@ -7,6 +7,7 @@ from time import monotonic
 
 from agent.model.errors import ModelError
 from agent.model.stream import Event, Finished, Text, TextWasThinking, Thinking, Usage
+from agent.store.files import File
 
 from .dialect import shown
 from .words import Words
@@ -32,21 +33,27 @@ class Step:
 
 @dataclass(slots=True)
 class Draft:
-    """`text` and `thinking` as the model wrote them; `error` is the short code of what ended it early."""
+    """`text` and `thinking` as the model wrote them; `error` is the short code of what ended it early.
+
+    Tokens are summed over the rounds of a turn; `first_prompt_tokens` are the first request's. `acknowledges` says that
+    the text is the bot's own about files that came alone, `made` what tools made.
+    """
 
     words: Words
     text: str = ""
     thinking: str = ""
     error: str | None = None
-    note: str = ""
+    notes: list[str] = field(default_factory=list)
     model: str = ""
-    estimate: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    first_prompt_tokens: int | None = None
     stopped: bool = False
     cut_short: bool = False
     hides_thinking: bool = False
+    acknowledges: bool = False
     steps: list["Step"] = field(default_factory=list)
+    made: list[File] = field(default_factory=list)
 
     def take(self, events: Iterable[Event]) -> None:
         """Adds what the model said."""
@@ -59,7 +66,9 @@ class Draft:
                 case TextWasThinking():
                     self.thinking, self.text = self.thinking + self.text, ""
                 case Usage(prompt, completion, _):
-                    self.prompt_tokens, self.completion_tokens = prompt, completion
+                    self.first_prompt_tokens = self.first_prompt_tokens or prompt
+                    self.prompt_tokens = (self.prompt_tokens or 0) + prompt
+                    self.completion_tokens = (self.completion_tokens or 0) + completion
                 case Finished(reason):
                     self.cut_short = reason == "length"
                 case _:
@@ -101,7 +110,7 @@ class Draft:
     def final(self) -> tuple[str, str]:
         """(text, thinking) for the finished bubble, with the notes that a person needs to see."""
         text, thinking = self.so_far()
-        notes = [self.note] if self.note else []
+        notes = list(self.notes)
         if self.stopped:
             notes.append(self.words.stopped)
         elif self.error is not None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from agent.store.turns import Exchange
+from agent.model.tokens import image_tokens
 
 Message = dict[str, Any]
 
@@ -12,49 +13,95 @@ Message = dict[str, Any]
 MESSAGE_TOKENS = 4
 # How many exchanges are looked at at most; a window of 32,000 tokens rarely holds more.
 EXCHANGES = 200
-# What stays of a question that is larger than the window: this share of it from the beginning, the rest from the end.
+# What stays of a text that is larger than the window: this share of it from the beginning, the rest from the end.
 HEAD_SHARE = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture for the model: an encoded file of at most 1568 px a side."""
+
+    path: Path
+    mime: str
+    width: int
+    height: int
+
+
+Part = str | Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A question and its answer, as the window takes them."""
+
+    question: tuple[Part, ...]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of the window."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[Part, ...]
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Picture))
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The messages of a request, the estimated tokens in them, and what was left out."""
 
-    messages: list[Message]
+    entries: tuple[Entry, ...]
     tokens: int
     shortened: bool = False
     dropped: int = 0
 
+    @property
+    def pictures(self) -> int:
+        return sum(len(entry.pictures) for entry in self.entries)
+
 
 def window(
-    system: str,
-    exchanges: Sequence[Exchange],
-    question: str,
-    budget: int,
-    count: Callable[[str], int],
-    name: Callable[[Exchange], str],
+    system: str, exchanges: Sequence[Said], question: Sequence[Part], budget: int, count: Callable[[str], int]
 ) -> Window:
     """System prompt, as many of the newest exchanges as fit, and the question, within `budget` tokens.
 
-    `exchanges` are in order, oldest first; `count` estimates the tokens of a text; `name` gives the speaker to put
-    before a question, or "". A question that alone is too large loses its middle.
+    `exchanges` are in order, oldest first; `count` estimates the tokens of a text. In a question that alone is too
+    large the longest text loses its middle.
     """
     used = count(system) + MESSAGE_TOKENS
-    asked, shortened = _fit(question, budget - used - MESSAGE_TOKENS, count)
-    used += count(asked) + MESSAGE_TOKENS
-    chosen: list[Message] = []
+    asked, shortened = _fit_parts(question, budget - used - MESSAGE_TOKENS, count)
+    used += _cost(asked, count) + MESSAGE_TOKENS
+    chosen: list[Entry] = []
     kept = 0
     for exchange in reversed(exchanges):
-        speaker = name(exchange)
-        said = f"{speaker}: {exchange.text}" if speaker else exchange.text
-        cost = count(said) + count(exchange.answer) + 2 * MESSAGE_TOKENS
+        said = exchange.question or ("…",)
+        cost = _cost(said, count) + count(exchange.answer) + 2 * MESSAGE_TOKENS
         if used + cost > budget:
             break
         used += cost
         kept += 1
-        chosen += [{"role": "assistant", "content": exchange.answer}, {"role": "user", "content": said or "…"}]
-    messages = [{"role": "system", "content": system}, *reversed(chosen), {"role": "user", "content": asked}]
-    return Window(messages, used, shortened, len(exchanges) - kept)
+        chosen += [Entry("assistant", (exchange.answer,)), Entry("user", said)]
+    entries = (Entry("system", (system,)), *reversed(chosen), Entry("user", asked))
+    return Window(entries, used, shortened, len(exchanges) - kept)
+
+
+def _cost(parts: Sequence[Part], count: Callable[[str], int]) -> int:
+    return sum(count(part) if isinstance(part, str) else image_tokens(part.width, part.height) for part in parts)
+
+
+def _fit_parts(parts: Sequence[Part], budget: int, count: Callable[[str], int]) -> tuple[tuple[Part, ...], bool]:
+    """The parts with their longest text shortened as far as needed."""
+    over = _cost(parts, count) - budget
+    texts = [part for part in parts if isinstance(part, str)]
+    if over <= 0 or not texts:
+        return tuple(parts), False
+    longest = max(texts, key=len)
+    short, shortened = _fit(longest, count(longest) - over, count)
+    return tuple(short if part is longest else part for part in parts), shortened
 
 
 def _fit(text: str, budget: int, count: Callable[[str], int]) -> tuple[str, bool]:

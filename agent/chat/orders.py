@@ -7,8 +7,9 @@ from agent.store import Store, chats, deliveries, status, summaries, turns
 from agent.store.chats import Address
 
 from .commands import Command, Name
+from .job import Job
 from .models import DEFAULT_MODEL, default_model, offered
-from .turn import Job, Turns
+from .turn import Turns
 from .words import Words
 
 # How far back `/retry` looks for a question.

@@ -1,77 +1,46 @@
 """One turn: from a stored message to an answer that WeCom has.
 
-    received (on disk) -> first frame -> place in line -> request -> model stream -> answered (on disk) -> last ack
+    received (on disk) -> first frame -> place in line -> conversation -> answered (on disk) -> last ack -> files
 
-Knows the order of these steps and what is stored at each; how an answer is put together is in `draft`, what a person
-may do in `assistant`.
+Knows the order of these steps and what is stored at each; how the model is asked is in `conversation`, how an answer is
+put together in `draft`, what a person may do in `assistant`.
 """
 
 import asyncio
 import contextlib
-import logging
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from agent.config import Settings
-from agent.model.client import ModelClient
-from agent.model.tokens import Ratio, TokenCounter
-from agent.store import Store, chats, deliveries, turns
-from agent.store.chats import Address
+from agent.store import Store, deliveries, files, turns
 from agent.store.states import IllegalTransition
-from agent.wecom import Frame, Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer, parse_message
+from agent.wecom import Outcome, ReplyStream, WecomAIBotWsServer
 
-from . import history, prompts, question
-from .coalesce import Coalesced
+from .artefacts import Artefacts
+from .attachments import Attachments
+from .conversation import Conversation
 from .draft import Draft
+from .job import Job
 from .line import Place, Places
-from .memory import Memory, recall
-from .models import default_model
-from .prompts import Prompt, Prompts
-from .question import Question, for_model
 from .words import Words
-
-# A turn that was begun so often and never ended takes the process down with it: it is given up.
-ATTEMPTS = 3
-# Estimates of tokens are off by some percent (p95 of 16 % was measured on Chinese chats).
-HEAD_ROOM = 0.9
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A message that is on disk: everything that answering it takes, now or after a restart."""
-
-    turn: int
-    delivery: int
-    address: Address
-    message: ReqMsg
-    question: Question
-    stream_id: str
-    feedback_id: str
 
 
 class Turns:
     """Answers jobs, one at a time a chat.
 
     Args:
-        settings, store, personas, model, counter, words: the deployment's.
+        store, conversation, attachments, artefacts, words: the deployment's.
     """
 
     def __init__(
         self,
-        settings: Settings,
         store: Store,
-        personas: Prompts,
-        model: ModelClient,
-        counter: TokenCounter,
+        conversation: Conversation,
+        attachments: Attachments,
+        artefacts: Artefacts,
         words: Words,
     ) -> None:
-        self._settings, self._store, self._prompts = settings, store, personas
-        self._model, self._counter, self._words = model, counter, words
-        self._ratio = Ratio()
-        self._memory = Memory(store, model, counter.count)
+        self._store, self._conversation, self._attachments = store, conversation, attachments
+        self._artefacts, self._words = artefacts, words
         self._places = Places()
 
     def busy(self, chat: str) -> bool:
@@ -103,16 +72,27 @@ class Turns:
         now, sentence = datetime.now(UTC), self._words.joined
         if not await self._store.run(turns.join, job.turn, waiting[-1].turn, now, answer=sentence):
             return False
-        await self._show(job, server, sentence)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._fetch(job, server))
+            await self._show(job, server, sentence)
         return True
+
+    async def _fetch(self, job: Job, server: WecomAIBotWsServer) -> None:
+        await self._attachments.fetch(job.address.key, job.turn, job.question, server)
 
     async def answer(self, job: Job, server: WecomAIBotWsServer) -> None:
         """Answers a job whose turn is `received` or `answering`, and stores how it went."""
         try:
             async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
                 bubble.open()
-                draft = await self._in_line(job, bubble, server)
-                await self._deliver(job, bubble, draft)
+                async with asyncio.TaskGroup() as group:
+                    # Links live five minutes, and the line may be long.
+                    fetching = group.create_task(self._fetch(job, server))
+                    draft = await self._in_line(job, bubble, server)
+                    if draft.stopped:
+                        fetching.cancel()
+                    await self._deliver(job, bubble, draft)
+            await self._artefacts.send(job, server, draft.made)
         except asyncio.CancelledError:
             # The process is ending. The bubble was closed with a note, so the turn, still owed, gets a new one later.
             with contextlib.suppress(IllegalTransition):  # settled already: the cancel came after the last ack
@@ -133,6 +113,12 @@ class Turns:
         draft = Draft(self._words, text=turn.answer or "", thinking=turn.reasoning or "", error=turn.error)
         async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
             await self._deliver(job, bubble, draft)
+        await self.send_files(job, server, turn.id)
+
+    async def send_files(self, job: Job, server: WecomAIBotWsServer, turn: int, *, again: bool = False) -> None:
+        """Sends the files that an answer made and that never left; with `again` those, too, that may have arrived."""
+        made = await self._store.run(files.unsent, turn)
+        await self._artefacts.send(job, server, [file for file in made if again or file.state == "made"])
 
     async def _in_line(self, job: Job, bubble: ReplyStream, server: WecomAIBotWsServer) -> Draft:
         """Waits for the chat's earlier turns, showing how many there are, then generates."""
@@ -166,6 +152,8 @@ class Turns:
         now = datetime.now(UTC)
         if draft.stopped:
             await self._store.run(turns.cancel, job.turn, now, answer=draft.text)
+        elif draft.acknowledges:
+            await self._store.run(turns.acknowledge, job.turn, now, answer=draft.text)
         else:
             await self._store.run(
                 turns.answer,
@@ -182,88 +170,12 @@ class Turns:
 
     async def _ask(self, job: Job, draft: Draft, bubble: ReplyStream, server: WecomAIBotWsServer) -> None:
         try:
-            prompt = self._prompts.choose(job.address.chat_type, job.address.chat_id)
-            draft.model = await self._model_for(job, prompt)
-            draft.hides_thinking = prompt.reasoning == "hide"
-            attempt = await self._store.run(
-                turns.start, job.turn, datetime.now(UTC), model=draft.model, feedback_id=job.feedback_id
-            )
-            if attempt > ATTEMPTS:
-                draft.error = "interrupted"
-                return
-            job = await self._together(job)
-            window = await self._window(job, prompt, draft.model, server)
-            draft.estimate = round(window.tokens / self._ratio.of(draft.model))
-            if window.shortened:
-                draft.note = self._words.question_shortened.format(limit=self._settings.context_tokens)
-            await self._stream(window.messages, prompt, draft, bubble)
+            await self._conversation.answer(job, draft, bubble, server)
         except asyncio.CancelledError:
             if not draft.stopped:
                 raise
         except Exception as error:
             draft.fail(error)
-
-    async def _together(self, job: Job) -> Job:
-        """The job with the questions of what was joined to it; nothing joins a turn that has been started."""
-        joined = await self._store.run(turns.joined, job.turn)
-        if not joined:
-            return job
-        name = self._settings.bot_name
-        asked = (question.of(parse_message(Frame("", one.req_id, dict(one.body)), name)) for one in joined)
-        return replace(job, question=question.together([job.question, *asked]))
-
-    async def _model_for(self, job: Job, prompt: Prompt) -> str:
-        """The chat's own choice, else the prompt's, else everybody's."""
-        chat = await self._store.run(chats.get, job.address.key)
-        chosen = chat.model if chat is not None else None
-        return chosen or prompt.model or await default_model(self._store, self._settings)
-
-    async def _window(self, job: Job, prompt: Prompt, model: str, server: WecomAIBotWsServer) -> history.Window:
-        grouped = job.address.chat_type == "group"
-        remembered = await self._store.run(recall, job.address.key, history.EXCHANGES, job.turn)
-        speaker = job.message.from_userid or ""
-        ratio = self._ratio.of(model)
-        system = prompts.render(
-            prompt,
-            now=datetime.now(UTC),
-            timezone=self._settings.timezone,
-            bot_name=self._settings.bot_name,
-            user=speaker,
-            chat_type=job.address.chat_type,
-            language=self._settings.language,
-        )
-        if remembered.summary:
-            system = f"{system}\n\n[summary of the older part of this conversation]\n{remembered.summary}"
-        budget = int(self._settings.context_tokens * HEAD_ROOM)
-        window = history.window(
-            system,
-            remembered.exchanges,
-            for_model(job.question, self._words, speaker if grouped else ""),
-            budget,
-            lambda text: round(self._counter.count(text) * ratio),
-            lambda exchange: exchange.user_id if grouped else "",
-        )
-        if window.dropped:
-            server.start(self._memory.condense(job.address.key, remembered, budget, model))
-        return window
-
-    async def _stream(self, messages: list[history.Message], prompt: Prompt, draft: Draft, bubble: ReplyStream) -> None:
-        def waiting(seconds: float, _error: Exception) -> None:
-            bubble.show("", self._words.retrying.format(seconds=round(seconds)))
-
-        with Coalesced(lambda: bubble.show(*draft.so_far())) as growing:
-            async with self._model.stream(
-                messages,
-                model=draft.model,
-                temperature=prompt.temperature,
-                max_tokens=self._settings.reply_tokens,
-                on_wait=waiting,
-            ) as batches:
-                async for events in batches:
-                    draft.take(events)
-                    growing.changed()
-        if draft.prompt_tokens:
-            self._ratio.learn(draft.model, draft.estimate, draft.prompt_tokens)
 
     # --- the delivery
 

@@ -46,7 +46,16 @@ class Words:
     too_often: str
     quota_used: str
     empty_message: str
-    cannot_read: str
+    file_named: str
+    file_received: str
+    file_question: str
+    file_unreadable: str
+    video_unseen: str
+    unreadable: dict[str, str] = field(repr=False)
+    units: dict[str, str] = field(repr=False)
+    pictures_unseen: str
+    file_not_sent: str
+    files_again: str
     unsupported: str
     question_shortened: str
     kinds: dict[str, str] = field(repr=False)
@@ -121,7 +130,37 @@ CHINESE = Words(
     too_often="你发得有点快，请过 {seconds} 秒再试。",
     quota_used="你今天的用量已经用完，明天再来吧；如需更多，请联系管理员。",
     empty_message="你好，我在。有什么可以帮你？发送 /help 查看用法。",
-    cannot_read="收到{kind}，不过这个版本还不能查看它的内容，请用文字描述一下你的问题。",
+    file_named="{kind}《{name}》",
+    file_received="收到{file}（{measures}）。",
+    file_question="想让我用它做什么？直接说就行。",
+    file_unreadable="{file}{why}",
+    video_unseen="我现在看不了视频的画面，但会记住它的名称和大小。",
+    unreadable={
+        "expired": "没能下载下来（企业微信的下载链接只有五分钟有效），请重新发送。",
+        "too_large": "太大了，最多能收 100 MB，请压缩或拆分后再发。",
+        "undecryptable": "下载后无法解密，请重新发送。",
+        "disk": "没能保存下来，请联系管理员（磁盘可能已满）。",
+        "encrypted": "有密码保护，请去掉密码后再发。",
+        "broken": "打不开：文件已损坏，或者内容与扩展名不符，请重新导出后再发。",
+        "bomb": "打不开：解压后过于庞大。",
+        "timeout": "过于复杂，在限定时间内没有读完，请拆成小一些的文件再发。",
+        "unsupported": "是我看不了的格式（{format}）。可以发 PDF、Word、Excel、PPT、CSV、网页、文本、代码或图片。",
+        "empty": "是空文件，请检查后再发。",
+        "old_format": "是旧格式（{format}）。请用 Word、PowerPoint 或 WPS 打开，另存为 docx 或 pptx 后再发。",
+    },
+    units={
+        "pages": "{} 页",
+        "slides": "{} 页幻灯片",
+        "sheets": "{} 个工作表",
+        "rows": "{} 行",
+        "characters": "{} 字",
+        "and": "，",
+    },
+    pictures_unseen=(
+        "（当前的模型看不了图片，以上回答没有参考图片内容。请管理员把 OPENAI_VISION_MODEL 设为能看图的模型。）"
+    ),
+    file_not_sent="文件《{name}》没有发送成功，已经保存；发送 /retry 我会再发一次。",
+    files_again="好的，再发一次文件。",
     unsupported="暂时看不懂这种消息，请用文字再说一次。",
     question_shortened="（你的消息太长，超过了 {limit} 个 token，只处理了开头和结尾部分。）",
     kinds={
@@ -205,7 +244,41 @@ ENGLISH = Words(
     too_often="That was a bit fast; please try again in {seconds} s.",
     quota_used="Your quota for today is used up. Please come back tomorrow or ask the administrator.",
     empty_message="Hello, I am here. What can I do for you? Send /help to see how I work.",
-    cannot_read="I received {kind}, but this version cannot look inside yet. Please describe your question in words.",
+    file_named="{kind} “{name}”",
+    file_received="I received {file} ({measures}).",
+    file_question="What shall I do with it? Just tell me.",
+    file_unreadable="I received {file}, but {why}",
+    video_unseen=" I cannot watch videos here, but I remember its name and size.",
+    unreadable={
+        "expired": "it could not be downloaded (WeCom's links live five minutes). Please send it again.",
+        "too_large": "it is too large: 100 MB at most. Please compress or split it.",
+        "undecryptable": "it could not be decrypted. Please send it again.",
+        "disk": "it could not be stored. Please tell the administrator (the disk may be full).",
+        "encrypted": "it is protected by a password. Please send it without one.",
+        "broken": "it cannot be opened: it is damaged, or not what its extension says. Please export it again.",
+        "bomb": "it cannot be opened: it unpacks into something enormous.",
+        "timeout": "it is too complex to be read in time. Please split it into smaller files.",
+        "unsupported": (
+            "I cannot read its format ({format}). PDF, Word, Excel, PowerPoint, CSV, web pages, text, code and "
+            "pictures work."
+        ),
+        "empty": "it is empty. Please check it and send it again.",
+        "old_format": "it is in an old format ({format}). Please open it in Office or WPS and save it as docx or pptx.",
+    },
+    units={
+        "pages": "{} pages",
+        "slides": "{} slides",
+        "sheets": "{} sheets",
+        "rows": "{} rows",
+        "characters": "{} characters",
+        "and": ", ",
+    },
+    pictures_unseen=(
+        "(The current model cannot see pictures; this answer does without them. The administrator can set "
+        "OPENAI_VISION_MODEL to a model that sees.)"
+    ),
+    file_not_sent="The file “{name}” could not be sent; it is kept. Send /retry and I will try again.",
+    files_again="OK, here are the files again.",
     unsupported="I cannot read this kind of message yet; please say it in words.",
     question_shortened="(Your message is over {limit} tokens; only its beginning and end were processed.)",
     kinds={

@@ -153,6 +153,37 @@ def m007_summaries(db: "Database") -> None:
     )
 
 
+def m008_files(db: "Database") -> None:
+    db.execute(
+        """
+        CREATE TABLE files (
+            id INTEGER PRIMARY KEY,
+            chat TEXT NOT NULL REFERENCES chats (key),
+            turn INTEGER NOT NULL REFERENCES turns (id),    -- the question that it belongs to, or whose answer made it
+            origin TEXT NOT NULL CHECK (origin IN ('received', 'made')),
+            kind TEXT NOT NULL CHECK (kind IN ('image', 'file', 'video')),
+            name TEXT NOT NULL,
+            version INTEGER NOT NULL,                       -- of the files of one name and origin in the chat
+            mime TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            sha256 TEXT NOT NULL,                           -- empty: it could not be had, see error
+            path TEXT NOT NULL,                             -- relative to the data folder
+            facts TEXT NOT NULL,                            -- JSON: pages, sheets, pixels, ...
+            source TEXT,                                    -- the link by which it came, or the call that made it
+            state TEXT NOT NULL
+                CHECK (state IN ('ready', 'unreadable', 'made', 'sending', 'sent', 'unknown', 'failed')),
+            error TEXT,                                     -- short code
+            waiting INTEGER NOT NULL DEFAULT 0,             -- 1: sent alone, the question is still to come
+            created_at TEXT NOT NULL,
+            settled_at TEXT
+        )
+        """
+    )
+    db.execute("CREATE INDEX files_chat ON files (chat, id)")
+    db.execute("CREATE INDEX files_turn ON files (turn)")
+    db.execute("CREATE INDEX files_owed ON files (state) WHERE state IN ('made', 'sending')")
+
+
 def m009_turns_joined(db: "Database") -> None:
     db.execute("CREATE INDEX turns_joined_to ON turns (joined_to) WHERE joined_to IS NOT NULL")
 
@@ -165,6 +196,7 @@ STEPS = (
     m005_status,
     m006_feedback,
     m007_summaries,
+    m008_files,
     m009_turns_joined,
 )
 NAMES = tuple(step.__name__ for step in STEPS)

@@ -28,6 +28,9 @@ from agent.store.columns import from_json, stamp, storable, to_json
 
 State = Literal["received", "answering", "answered", "delivered", "failed", "cancelled"]
 
+# What stands as the command of a turn that brought files without a question.
+ACKNOWLEDGED = "files"
+
 OPEN: tuple[State, ...] = ("received", "answering", "answered")
 
 
@@ -181,6 +184,12 @@ def answer(
         completion_tokens=completion_tokens,
         error=error,
     )
+
+
+def acknowledge(db: sqlite3.Connection, turn: int, at: datetime, *, answer: str) -> None:
+    """answering -> answered, for files that came without a question: what is said of them is no part of the history."""
+    states.change(db, "turns", turn, "answered", ("answering",), answered_at=stamp(at), answer=storable(answer))
+    db.execute("UPDATE turns SET command = ? WHERE id = ?", (ACKNOWLEDGED, turn))
 
 
 def deliver(db: sqlite3.Connection, turn: int, at: datetime) -> None:

@@ -1,34 +1,45 @@
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.chat import history
-from agent.store.turns import Exchange
+from agent.chat.history import Picture, Said
 
 
-def exchange(number: int, text: str = "q", answer: str = "a", user: str = "u") -> Exchange:
-    return Exchange(number, user, "text", text, answer, "2026-01-01T00:00:00.000Z")
+def said(text: str = "q", answer: str = "a") -> Said:
+    return Said((text,), answer)
+
+
+def texts(window: history.Window) -> list[str]:
+    return ["".join(part for part in entry.parts if isinstance(part, str)) for entry in window.entries]
 
 
 def test_newest_exchanges_that_fit_in_order() -> None:
-    said = [exchange(number, f"q{number}" * 10, f"a{number}" * 10) for number in range(10)]
-    got = history.window("system", said, "now", 100, len, lambda _: "")
-    texts = [message["content"] for message in got.messages]
-    assert texts[0] == "system"
-    assert texts[-1] == "now"
-    assert texts[1:-1] == ["q9" * 10, "a9" * 10]
+    before = [said(f"q{number}" * 10, f"a{number}" * 10) for number in range(10)]
+    got = history.window("system", before, ["now"], 100, len)
+    assert texts(got) == ["system", "q9" * 10, "a9" * 10, "now"]
     assert got.dropped == 9
     assert not got.shortened
 
 
-def test_speakers_stand_before_their_questions() -> None:
-    got = history.window("s", [exchange(1, user="li")], "now", 1000, len, lambda one: one.user_id)
-    assert got.messages[1] == {"role": "user", "content": "li: q"}
+def test_pictures_cost_what_they_cost_and_stay_in_their_place() -> None:
+    picture = Picture(Path("x"), "image/png", 280, 280)  # 10 x 10 patches of 28 pixels
+    asked = ["look", picture, "at this"]
+    got = history.window("s", [], asked, 1000, len)
+    assert got.entries[-1].parts == tuple(asked)
+    assert got.pictures == 1
+    assert got.tokens == 1 + 4 + len("lookat this") + 100 + 4
+    before = [Said((picture, "old"), "a" * 10)]
+    assert history.window("s", before, ["now"], 126, len).pictures == 0
+    assert history.window("s", before, ["now"], 200, len).pictures == 1
 
 
 def test_a_question_larger_than_the_window_loses_its_middle() -> None:
     question = "A" * 500 + "MIDDLE" + "Z" * 500
-    got = history.window("s", [exchange(1)], question, 300, len, lambda _: "")
-    asked = got.messages[-1]["content"]
+    got = history.window("s", [said()], ["keep", question], 300, len)
+    kept, asked = (str(part) for part in got.entries[-1].parts)
+    assert kept == "keep"
     assert got.shortened
     assert asked.startswith("AAA")
     assert asked.endswith("ZZZ")
@@ -43,12 +54,12 @@ def test_a_question_larger_than_the_window_loses_its_middle() -> None:
     st.integers(0, 600),
 )
 def test_never_more_than_the_budget_but_for_what_must_be_there(
-    said: list[tuple[str, str]], question: str, budget: int
+    pairs: list[tuple[str, str]], question: str, budget: int
 ) -> None:
-    exchanges = [exchange(number, *pair) for number, pair in enumerate(said)]
-    got = history.window("sys", exchanges, question, budget, len, lambda _: "")
+    exchanges = [said(*pair) for pair in pairs]
+    got = history.window("sys", exchanges, [question], budget, len)
     least = len("sys") + 2 * history.MESSAGE_TOKENS + len("[…]")
     assert got.tokens <= max(budget, least)
-    roles = [message["role"] for message in got.messages]
+    roles = [entry.role for entry in got.entries]
     assert roles == ["system", *["user", "assistant"] * ((len(roles) - 2) // 2), "user"]
     assert got.dropped == len(exchanges) - (len(roles) - 2) // 2

@@ -1,0 +1,22 @@
+"""A message that is on disk: everything that answering it takes, now or after a restart."""
+
+from dataclasses import dataclass
+
+from agent.store.chats import Address
+from agent.wecom import ReqMsg
+
+from .question import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`turn` and `delivery` are the ids of its rows; `question` is what is asked, which is not `message`'s own question
+    when an earlier one is answered again."""
+
+    turn: int
+    delivery: int
+    address: Address
+    message: ReqMsg
+    question: Question
+    stream_id: str
+    feedback_id: str

@@ -1,0 +1,91 @@
+"""What is said of files: to the model in English, to people in the words of the deployment. Pure.
+
+The model gets a file's name, measures and number (by which its tools find it); a person what was received, or why it
+cannot be read.
+"""
+
+from agent.store.files import File
+
+from .words import Words
+
+# For the model: why it does not get to see a file.
+_WHY = {
+    "expired": "it could not be downloaded; ask for it to be sent again",
+    "too_large": "it is larger than 100 MB",
+    "undecryptable": "the download could not be decrypted; ask for it to be sent again",
+    "disk": "the bot could not store it",
+    "encrypted": "it is protected by a password; ask for a version without",
+    "broken": "it is damaged or not what its name says",
+    "bomb": "it unpacks into something enormous",
+    "timeout": "it is too complex to be read in time",
+    "unsupported": "its format cannot be read",
+    "empty": "it is empty",
+    "old_format": "it is in an old format; it has to be saved as docx or pptx first",
+}
+
+
+def of(file: File) -> str:
+    """The file in a line for the model, e.g. `[file 12: "报表.xlsx", 2 sheets, 12 KB]`."""
+    made = "made by you" if file.origin == "made" else "received"
+    version = f", version {file.version}" if file.version > 1 else ""
+    if file.error is not None and file.origin == "received":
+        return f'[{file.kind} "{file.name}": not readable, {_WHY.get(file.error, file.error)}]'
+    summary = f": {file.facts['summary']}" if file.facts.get("summary") else ""
+    return f'[{file.kind} {file.id}: "{file.name}"{version}, {made}, {measures(file, _ENGLISH)}{summary}]'
+
+
+def measures(file: File, units: dict[str, str]) -> str:
+    """Pages, sheets or pixels, and the size: `12 pages, 1.2 MB`."""
+    facts = file.facts
+    found = []
+    if file.kind == "image" and facts.get("width"):
+        found.append(f"{facts['width']}×{facts['height']}")
+    for name in ("pages", "slides", "rows", "characters"):
+        if isinstance(facts.get(name), int) and (name in ("pages", "slides") or not found):
+            found.append(units[name].format(facts[name]))
+    if sheets := facts.get("sheets"):
+        found = [units["sheets"].format(len(sheets))]
+    return units["and"].join([*found, size(file.size)])
+
+
+def size(count: int) -> str:
+    """Bytes for people: `820 B`, `12 KB`, `1.2 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 1_000_000:
+        return f"{count / 1000:.0f} KB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def acknowledgement(files: list[File], words: Words) -> str:
+    """What a person reads who sent files alone: what each is or why it cannot be read, and that they may ask."""
+    lines = [_for_person(file, words) for file in files]
+    if all(file.error is not None for file in files):
+        return "\n".join(lines)
+    return "\n".join([*lines, words.file_question])
+
+
+def trouble(files: list[File], words: Words) -> list[str]:
+    """What a person needs to know of files that belong to a question and cannot be read."""
+    return [_for_person(file, words) for file in files if file.error is not None]
+
+
+def _for_person(file: File, words: Words) -> str:
+    named = words.file_named.format(kind=words.kind(file.kind), name=file.name)
+    if file.name == file.kind or file.kind == "image":
+        named = words.kind(file.kind)
+    if file.error is None:
+        sentence = words.file_received.format(file=named, measures=measures(file, words.units))
+        return f"{sentence}{words.video_unseen}" if file.kind == "video" and not file.facts.get("views") else sentence
+    why = words.unreadable.get(file.error, words.unreadable["broken"])
+    return words.file_unreadable.format(file=named, why=why.format(format=file.facts.get("format") or "?"))
+
+
+_ENGLISH = {
+    "pages": "{} pages",
+    "slides": "{} slides",
+    "sheets": "{} sheets",
+    "rows": "{} rows",
+    "characters": "{} characters",
+    "and": ", ",
+}

@@ -1,0 +1,185 @@
+"""What people send, from the file on their side to what the model gets: real files, real sockets, encrypted media."""
+
+import base64
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import docx
+import pytest
+from PIL import Image
+
+from agent.chat.words import CHINESE
+from agent.simulator import Message, Simulator
+from agent.simulator.model import Reply, ToolCall, failing
+from tests.bot import Play, running
+
+
+def picture(color: str, size: tuple[int, int] = (300, 200), kind: str = "PNG") -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", size, color).save(data, kind)
+    return data.getvalue()
+
+
+def contract(paragraphs: int = 3) -> bytes:
+    document, data = docx.Document(), io.BytesIO()
+    document.add_heading("采购合同", 1)
+    for number in range(paragraphs):
+        document.add_paragraph(f"第{number}条 甲方向乙方采购 {number * 7} 台设备。")
+    document.save(data)
+    return data.getvalue()
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with Simulator(bot_name="小助手") as simulator:
+        yield simulator
+        assert not simulator.gateway.check()
+        assert not simulator.script.violations
+
+
+@pytest.fixture
+async def play(sim: Simulator, tmp_path: Path) -> AsyncIterator[Play]:
+    async with running(sim, tmp_path) as one:
+        yield one
+
+
+async def send(play: Play, kind: str, *contents: Any, user: str = "li", **more: Any) -> Message:
+    sent = play.sim.gateway.send(user, kind, *contents, **more)
+    assert sent.delivered, sent.why
+    return (await play.sim.gateway.answered(sent, 20))[-1]
+
+
+def parts(message: dict[str, Any]) -> list[Any]:
+    """A message's content with each picture as (width, height)."""
+    content = message["content"]
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] if part["type"] == "text" else seen(part["image_url"]["url"]) for part in content]
+
+
+def seen(url: str) -> tuple[int, int]:
+    head, _, data = url.partition(",")
+    assert head in ("data:image/png;base64", "data:image/jpeg;base64")
+    return Image.open(io.BytesIO(base64.b64decode(data))).size
+
+
+async def test_a_mixed_message_reaches_the_model_in_the_order_sent(play: Play) -> None:
+    play.sim.script.reply("两张图")
+    first, second = picture("red", (3000, 2000)), picture("blue", (50, 80), "JPEG")
+    assert (await send(play, "mixed", "先看", first, "再看", second)).text == "两张图"
+    got = parts(play.asked()[-1])
+    assert [one for one in got if isinstance(one, tuple)] == [(1568, 1045), (50, 80)]
+    assert got[0] == "先看"
+    assert got.index("先看") < got.index((1568, 1045)) < got.index("再看") < got.index((50, 80))
+
+
+async def test_a_picture_alone_is_acknowledged_and_waits_for_its_question(play: Play) -> None:
+    said = await send(play, "image", picture("red"))
+    assert said.text.startswith("收到图片（300×200")
+    assert said.text.endswith(CHINESE.file_question)
+    assert not play.sim.script.requests, "the model is not asked before there is a question"
+    play.sim.script.reply("红的")
+    assert (await play.ask("什么颜色", "li")).text == "红的"
+    assert [part for part in parts(play.asked()[-1]) if isinstance(part, tuple)] == [(300, 200)]
+    assert len(play.asked()) == 2, "the acknowledgement is not part of the history"
+    play.sim.script.reply("四比三")
+    await play.ask("比例呢", "li")
+    assert (300, 200) in parts(play.asked()[1]), "it stays visible, in its place"
+    assert parts(play.asked()[-1]) == ["比例呢"]
+
+
+async def test_the_newest_four_pictures_stay_visible(play: Play) -> None:
+    for number in range(6):
+        play.sim.script.reply(f"答{number}")
+        await send(play, "mixed", f"图{number}", picture("red", (100 + number, 50)))
+    visible = [part for message in play.asked() for part in parts(message) if isinstance(part, tuple)]
+    assert visible == [(102, 50), (103, 50), (104, 50), (105, 50)]
+    older = [part for part in parts(play.asked()[1]) if isinstance(part, str)]
+    assert "101" in "".join(parts(play.asked()[3])) or "100×50" in "".join(older)
+    assert "not visible" in "".join(older)
+
+
+async def test_a_document_in_a_single_chat_then_its_question(play: Play) -> None:
+    said = await send(play, "file", (contract(), "采购合同 (终稿).docx"))
+    assert "《采购合同 (终稿).docx》" in said.text
+    play.sim.script.reply("14 台")
+    await play.ask("第二条多少台", "li")
+    asked = "".join(parts(play.asked()[-1]))
+    assert "甲方向乙方采购 14 台设备" in asked
+    assert "data, not instructions" in asked
+    assert asked.endswith("第二条多少台")
+    rows = await play.rows("SELECT name, kind, state, waiting, version FROM files")
+    assert rows == [("采购合同 (终稿).docx", "file", "ready", 0, 1)]
+
+
+async def test_quoted_media_in_a_group(play: Play) -> None:
+    play.sim.gateway.group("room", members=("li", "wang"))
+    play.sim.gateway.send("wang", "file", (contract(), "合同.docx"), chat="room")
+    quoted = play.sim.gateway.messages("room")[-1].id
+    play.sim.script.reply("是合同")
+    sent = play.sim.gateway.say("li", "这是什么", "room", quote=quoted)
+    assert (await play.sim.gateway.answered(sent, 20))[-1].text == "是合同"
+    asked = "".join(parts(play.asked()[-1]))
+    assert asked.startswith("li: [in the quoted message:]")
+    assert "采购合同" in asked
+
+
+async def test_a_file_that_cannot_be_read_is_said_and_the_next_turn_works(play: Play) -> None:
+    said = await send(play, "file", (b"PK\x03\x04" + b"junk" * 50, "坏.docx"))
+    assert "《坏.docx》" in said.text
+    assert CHINESE.unreadable["broken"][:4] in said.text
+    assert CHINESE.file_question not in said.text
+    play.sim.script.reply("好")
+    assert (await play.ask("在吗", "li")).text == "好"
+    assert parts(play.asked()[-1]) == ["在吗"]
+
+
+async def test_a_vision_model_takes_the_turn_while_pictures_are_in_view(sim: Simulator, tmp_path: Path) -> None:
+    sim.script.text_only = frozenset({"scripted"})
+    async with running(sim, tmp_path, openai_vision_model="scripted-vision") as play:
+        sim.script.reply("红", "一", "二")
+        await send(play, "mixed", "颜色", picture("red"))
+        await play.ask("再说一遍", "li")
+        await play.ask("单独问", "wang")
+        assert [request.body["model"] for request in sim.script.requests] == [
+            "scripted-vision",
+            "scripted-vision",
+            "scripted",
+        ]
+
+
+async def test_a_blind_model_without_a_vision_model_answers_and_says_what_is_missing(play: Play) -> None:
+    play.sim.script.text_only = frozenset({"scripted"})
+    play.sim.script.reply("只看到文字")
+    said = await send(play, "mixed", "颜色", picture("red"))
+    assert said.text == f"只看到文字\n\n{CHINESE.pictures_unseen}"
+    assert "not visible to you" in "".join(parts(play.asked()[-1]))
+    asked = len(play.sim.script.requests)
+    play.sim.script.reply("还是看不到")
+    await send(play, "mixed", "这张呢", picture("blue"))
+    assert play.sim.script.violations == ["messages[1].content[2]: this model does not support image_url parts"]
+    play.sim.script.violations.clear()
+    assert len(play.sim.script.requests) == asked + 1, "it is not asked with pictures again"
+
+
+async def test_a_fall_back_model_steps_in(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path, openai_fallback_models=("second",)) as play:
+        sim.script.models = ("scripted", "second")
+        sim.script.reply(failing(401), "第二个模型")
+        assert (await play.ask("问")).text == "第二个模型"
+        assert await play.rows("SELECT model, state FROM turns") == [("second", "delivered")]
+
+
+async def test_reading_on_in_a_long_file_with_tools(play: Play) -> None:
+    long = "\n\n".join(f"# 第{number}章\n" + "内容" * 400 for number in range(200)) + "\n\n答案是四十二"
+    await send(play, "file", (long.encode(), "手册.md"))
+    play.sim.script.reply(
+        Reply(tool_calls=(ToolCall("search_file", '{"file": "手册.md", "query": "答案是"}'),)), "四十二"
+    )
+    assert (await play.ask("答案是什么", "li")).text == "四十二"
+    result = play.asked()[-1]
+    assert result["role"] == "tool"
+    assert "答案是四十二" in result["content"]
+    assert "search_file show the rest" in "".join(parts(play.asked()[1]))
