@@ -168,6 +168,8 @@ async def test_attempts_are_counted(far: Far, allowed: int, opened: int) -> None
     failure = await Running(far.url, max_reconnect_attempts=allowed).ends()
     assert isinstance(failure, ReconnectExhausted)
     assert failure.attempts == allowed
+    assert str(failure) == f"{failure.last}; {allowed} reconnect attempts are used up"
+    assert isinstance(failure.last, ConnectionLost)
     assert len(far.sockets) == opened
 
 
