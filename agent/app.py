@@ -146,6 +146,9 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
     ):
         await store.run(outbox.abandon, datetime.now(UTC))
         prompts = Prompts(settings.prompts_dir, group=settings.prompt_group, single=settings.prompt_single)
+        for problem in prompts.problems():  # broken files are logged by the look at them
+            if problem.startswith("AGENT_"):
+                _log.warning("%s", problem)
         counter = TokenCounter()
         answering = Turns(settings, store, prompts, model, counter, words)
         assistant = Assistant(settings, store, prompts, answering, words, settings.bot_id)
