@@ -52,7 +52,7 @@ def line_proxy(url: str) -> str | None:
     from websockets.proxy import get_proxy, parse_proxy
     from websockets.uri import parse_uri
 
-    from agent.wecom.connection import is_loopback
+    from agent.wecom import is_loopback
 
     uri = parse_uri(url)
     proxy = None if is_loopback(uri.host) else get_proxy(uri)
