@@ -154,6 +154,9 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
         blobs = Blobs(settings.data_dir)
         await asyncio.to_thread(blobs.prepare)
         prompts = Prompts(settings.prompts_dir, group=settings.prompt_group, single=settings.prompt_single)
+        for problem in prompts.problems():  # broken files are logged by the look at them
+            if problem.startswith("AGENT_"):
+                _log.warning("%s", problem)
         counter = TokenCounter()
         attachments = Attachments(store, blobs, Reader())
         workbench = Workbench(settings, store, blobs, attachments, model, counter.count)

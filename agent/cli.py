@@ -7,6 +7,7 @@ Each command imports what it needs when it runs, so that `--help` is quick.
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -138,6 +139,7 @@ def _load(*, need: tuple[str, ...], ignore: tuple[str, ...] = ()) -> "Settings":
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    _stop_on_signals()
     from agent.serve import serve
 
     serve(_load(need=("wecom", "model")))
@@ -145,6 +147,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _playground(arguments: argparse.Namespace) -> int:
+    _stop_on_signals()
     from agent.playground import play
 
     settings = _load(need=("model",) if arguments.model == "real" else (), ignore=("wecom",))
@@ -156,6 +159,15 @@ def _playground(arguments: argparse.Namespace) -> int:
         scripted=arguments.model == "scripted" or not settings.model_configured,
     )
     return OK
+
+
+def _stop_on_signals() -> None:
+    """Until the loop takes over: who changes his mind during the start has stopped the bot on purpose, too.
+
+    No KeyboardInterrupt, of which Python dies in the end if it comes while a dataclass is made.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(OK))
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,8 @@ from agent import envfile
 
 DEFAULT_WS_URL = "wss://openws.work.weixin.qq.com"
 DEFAULT_TIMEZONE = "Asia/Shanghai"
+# Milliseconds below which a time on the line was probably meant in seconds.
+SHORT = 1000
 
 
 class SettingsError(Exception):
@@ -153,6 +155,12 @@ def load(
             "WECOM_BOT_WS_URL: 'ws://' to another machine sends the secret and every message unencrypted; "
             "use wss:// if the gateway offers it"
         )
+    for name, value in (
+        ("HEARTBEAT_INTERVAL", settings.heartbeat_interval),
+        ("REQUEST_TIMEOUT", settings.request_timeout),
+    ):
+        if value < SHORT:
+            warnings.append(f"WECOM_{name}: {value} milliseconds are very short; {value} s would be {value}000")
     return replace(settings, sources=MappingProxyType(sources), warnings=tuple(warnings))
 
 

@@ -286,6 +286,63 @@ async def test_ctrl_c_lets_a_running_answer_end(folder: Path, simulator: Simulat
     assert not simulator.gateway.check()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_second_signal_closes_the_answer_with_a_note_at_once(
+    folder: Path, simulator: Simulator, number: signal.Signals
+) -> None:
+    async with running(folder, simulator) as process:
+        simulator.script.reply(Reply("This takes very long indeed. " * 40, pace=10))
+        sent = simulator.gateway.say("lisi", "hi")
+        await simulator.script.until(lambda: len(simulator.script.requests) == 1)
+        process.send_signal(number)
+        process.send_signal(number)  # the same one again, as from a wrapper: the answer goes on
+        await asyncio.sleep(1.2)
+        assert process.returncode is None
+        process.send_signal(number)
+        (message,) = await simulator.gateway.answered(sent, 5)
+        assert message.text.endswith("（已停止）")
+        found = await ended(process)
+        assert found.code == 0
+        assert "Traceback" not in found.err
+    assert not simulator.gateway.check()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc that tells who catches signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])
+async def test_a_signal_during_the_start_is_an_end_on_purpose(
+    folder: Path, simulator: Simulator, delay: float, number: signal.Signals
+) -> None:
+    simulator.gateway.faults.refuse_connections(how="stall")
+    process = await start(folder, "run")
+    try:
+        async with asyncio.timeout(30):
+            while not catches(process.pid, signal.SIGTERM):  # noqa: ASYNC110 (another process's doing)
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(delay)
+        process.send_signal(number)
+    finally:
+        found = await ended(process)
+    assert (found.code, "Traceback" in found.err) == (0, False)
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return caught is not None and bool(int(caught[1], 16) >> number - 1 & 1)
+
+
+async def test_a_data_folder_that_cannot_be_made_names_its_setting(folder: Path) -> None:
+    found = await command(folder, "run", AGENT_DATA_DIR="/proc/agent-data")
+    assert found.code == 1
+    assert "AGENT_DATA_DIR: '/proc/agent-data' cannot be made or written (No such file or directory)" in found.err
+
+
+async def test_a_prompt_that_is_not_there_is_said_at_the_start(folder: Path, simulator: Simulator) -> None:
+    async with running(folder, simulator, AGENT_PROMPT_GROUP="team") as process:
+        process.send_signal(signal.SIGTERM)
+        assert "AGENT_PROMPT_GROUP: no 'team.md'" in (await ended(process)).err
+
+
 async def test_wrong_credentials_end_with_2_and_the_reason(folder: Path, simulator: Simulator) -> None:
     found = await command(folder, "run", WECOM_BOT_SECRET="not-the-secret")
     assert found.code == 2
@@ -315,7 +372,7 @@ async def test_exhausted_attempts_end_with_1(folder: Path, simulator: Simulator)
     simulator.gateway.faults.refuse_connections()
     found = await command(folder, "run", WECOM_MAX_RECONNECT_ATTEMPTS="0")
     assert found.code == 1
-    assert "reconnect attempts are used up" in found.err
+    assert "HTTP 503; 0 reconnect attempts are used up" in found.err
     assert "Traceback" not in found.err
 
 

@@ -286,6 +286,13 @@ def test_an_unencrypted_gateway_elsewhere_is_noticed() -> None:
         assert load(COMPLETE | {"WECOM_BOT_WS_URL": url}, None).warnings == ()
 
 
+def test_a_time_that_was_probably_meant_in_seconds_is_noticed() -> None:
+    (warning,) = load(COMPLETE | {"WECOM_HEARTBEAT_INTERVAL": "30"}, None).warnings
+    assert warning == "WECOM_HEARTBEAT_INTERVAL: 30 milliseconds are very short; 30 s would be 30000"
+    assert load(COMPLETE | {"WECOM_REQUEST_TIMEOUT": "10"}, None).warnings
+    assert not load(COMPLETE | {"WECOM_HEARTBEAT_INTERVAL": "1000", "WECOM_REQUEST_TIMEOUT": "1000"}, None).warnings
+
+
 # --- the file's syntax
 
 

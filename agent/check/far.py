@@ -52,7 +52,7 @@ def line_proxy(url: str) -> str | None:
     from websockets.proxy import get_proxy, parse_proxy
     from websockets.uri import parse_uri
 
-    from agent.wecom.connection import is_loopback
+    from agent.wecom import is_loopback
 
     uri = parse_uri(url)
     proxy = None if is_loopback(uri.host) else get_proxy(uri)
@@ -212,7 +212,7 @@ async def _subscribe(settings: Settings) -> Row:
         finding = f"{host} has not answered within {SUBSCRIBE_TIMEOUT:g} s"
         return Row("wecom", "fail", finding, "check the network, HTTPS_PROXY and WECOM_BOT_WS_URL")
     except ReconnectExhausted as error:
-        return _unconnected(str(error.__cause__ or error))
+        return _unconnected(str(error.last))
     except (WecomError, ImportError, OSError, ValueError) as error:
         return split("wecom", "fail", str(error))
     return Row("wecom", "ok", f"{settings.bot_id} subscribed at {host} after {took:.1f} s")

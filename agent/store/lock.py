@@ -42,15 +42,28 @@ class DataLocked(Exception):
         )
 
 
+class DataUnusable(OSError):
+    """The data folder cannot be made or written."""
+
+    def __init__(self, data_dir: Path, error: OSError) -> None:
+        super().__init__(
+            f"AGENT_DATA_DIR: {str(data_dir)!r} cannot be made or written ({error.strerror}); give this user a folder "
+            "there on a disk that is not read-only, or set another one"
+        )
+
+
 @contextlib.contextmanager
 def hold(data_dir: Path, now: datetime | None = None) -> Iterator[None]:
     """Holds the folder for the block, making it first. `now` is the start time to write down, the present if None.
 
-    Raises DataLocked when another process holds it, OSError when the folder cannot be made or written. Child processes
-    do not inherit it. May block for half a second: call it before the event loop runs.
+    Raises DataLocked when another process holds it, DataUnusable when the folder cannot be made or written. Child
+    processes do not inherit it. May block for half a second: call it before the event loop runs.
     """
-    folder.prepare(data_dir)
-    descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        folder.prepare(data_dir)
+        descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except OSError as error:
+        raise DataUnusable(data_dir, error) from error
     try:
         deadline = time.monotonic() + PATIENCE
         while not _take(descriptor, shared=False):

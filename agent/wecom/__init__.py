@@ -10,6 +10,7 @@ server.set_message_handler(handle)
 server.run()
 """
 
+from .connection import is_loopback
 from .download import SavedFile
 from .errors import (
     BadFrame,
@@ -119,6 +120,7 @@ __all__ = [
     "WecomAIBotWsServer",
     "WecomError",
     "Words",
+    "is_loopback",
     "parse_message",
     "rsp_msg_from_active_params",
 ]

@@ -298,7 +298,7 @@ class Line:
                     attempts, delays = 0, backoff(self._settings.reconnect_interval)
                 attempts += 1
                 if -1 < self._settings.max_reconnect_attempts < attempts:
-                    raise ReconnectExhausted(self._settings.max_reconnect_attempts) from failure
+                    raise ReconnectExhausted(self._settings.max_reconnect_attempts, failure) from failure
                 delay = next(delays)
                 _log.warning("%s; attempt %d in %.1f s", failure, attempts, delay)
                 await asyncio.sleep(delay)

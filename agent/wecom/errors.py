@@ -44,11 +44,11 @@ class Displaced(WecomError):
 
 
 class ReconnectExhausted(WecomError):
-    """`max_reconnect_attempts` attempts in a row failed; `__cause__` is the last failure."""
+    """`max_reconnect_attempts` attempts in a row failed; `last`, also the `__cause__`, is the last failure."""
 
-    def __init__(self, attempts: int) -> None:
-        self.attempts = attempts
-        super().__init__(f"the connection to WeCom is lost and {attempts} reconnect attempts are used up")
+    def __init__(self, attempts: int, last: WecomError) -> None:
+        self.attempts, self.last = attempts, last
+        super().__init__(f"{last}; {attempts} reconnect attempts are used up")
 
 
 class ConnectionLost(WecomError):

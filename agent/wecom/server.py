@@ -206,12 +206,14 @@ class WecomAIBotWsServer:
 
     async def _drain(self, seconds: float) -> None:
         """Gives running handlers `seconds` to end; the others are cancelled and their bubbles closed with a note."""
-        if self._tasks and seconds and self.line.closed is None:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CLOSING_GRACE + 1)
+        try:
+            if self._tasks and seconds and self.line.closed is None:
+                await asyncio.wait(self._tasks, timeout=seconds)
+        finally:  # a cancellation ends the time, not the bubbles
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=CLOSING_GRACE + 1)
 
     def stop(self) -> None:
         """Begins the end of `run`: no new messages, running handlers get their time. Returns at once, on any thread."""

@@ -66,3 +66,23 @@ def framework() -> Path:
     python = "{}/bin/python"
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *FRAMEWORK]
     return installed(name, [[sys.executable, "-m", "venv", "{}"], pip]) / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def framework_source() -> Path:
+    """The unpacked source distribution of the PyPI framework."""
+    python, (name, version) = sys.executable, FRAMEWORK[0].split("==")
+    pip = [
+        python,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+    ]
+    unpack = [python, "-m", "tarfile", "-e", f"{{}}/{name.replace('-', '_')}-{version}.tar.gz", "{}"]
+    folder = installed(f"framework-source-{version}", [[*pip, "--dest", "{}", FRAMEWORK[0]], unpack])
+    return folder / f"{name.replace('-', '_')}-{version}"

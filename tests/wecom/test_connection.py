@@ -26,6 +26,7 @@ from agent.wecom.frames import Frame
 from tests.wecom import certificates
 from tests.wecom.far import Far, error, far_side, ok, text
 from tests.wecom.golden import golden
+from tests.wecom.proxies import proxy, relay
 
 
 @pytest.fixture
@@ -168,6 +169,8 @@ async def test_attempts_are_counted(far: Far, allowed: int, opened: int) -> None
     failure = await Running(far.url, max_reconnect_attempts=allowed).ends()
     assert isinstance(failure, ReconnectExhausted)
     assert failure.attempts == allowed
+    assert str(failure) == f"{failure.last}; {allowed} reconnect attempts are used up"
+    assert isinstance(failure.last, ConnectionLost)
     assert len(far.sockets) == opened
 
 
@@ -274,6 +277,18 @@ async def test_stopped_it_says_so(far: Far) -> None:
 
 
 # --- half-open and lost subscriptions
+
+
+async def test_a_line_that_swallows_everything_is_noticed_within_one_and_a_half_heartbeats(far: Far) -> None:
+    """45 s at the default of 30 s; the sockets stay open, and what is written disappears."""
+    async with relay(far.url) as middle:
+        running = Running(middle.url, heartbeat=1.2)
+        async with running.up():
+            await far.until(lambda: far.count(frames.PING) == 1)  # the worst moment: right after a ping's ack
+            middle.swallows = True
+            began = asyncio.get_running_loop().time()
+            assert "half-open" in await running.told("down", 1)
+            assert asyncio.get_running_loop().time() - began < 1.5 * 1.2
 
 
 async def test_a_half_open_line_is_noticed_and_replaced(far: Far) -> None:
@@ -530,55 +545,16 @@ async def test_a_ca_file_that_is_none_is_said(tmp_path: Path, content: str | Non
 # --- proxies
 
 
-class Proxy:
-    """An HTTP proxy that knows CONNECT only, and takes every name for this machine."""
-
-    def __init__(self, status: str = "200 Connection established") -> None:
-        self.status = status
-        self.asked: list[str] = []
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = (await reader.readuntil(b"\r\n\r\n")).decode()
-        self.asked.append(request.split("\r\n")[0])
-        writer.write(f"HTTP/1.1 {self.status}\r\n\r\n".encode())
-        await writer.drain()
-        if self.status.startswith("200"):
-            port = int(request.split()[1].rpartition(":")[2])
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
-        writer.close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
-
-
-@asynccontextmanager
-async def proxy(status: str = "200 Connection established") -> AsyncIterator[Proxy]:
-    one = Proxy(status)
-    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
-    one.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        yield one
-
-
 HOST = "gateway.corp.example"
 
 
 @pytest.mark.parametrize("spelling", ["HTTPS_PROXY", "https_proxy"])
+@pytest.mark.parametrize("login", ["", "user:p%40ss word"])
 async def test_a_proxy_is_used_for_a_host_that_only_it_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str, login: str
 ) -> None:
     private = certificates.make(tmp_path, HOST)
-    async with far_side(private.server) as far, proxy() as middle:
+    async with far_side(private.server) as far, proxy(login=login) as middle:
         monkeypatch.setenv(spelling, middle.url)
         port = far.url.rpartition(":")[2]
         async with Running(f"wss://{HOST}:{port}", ca_file=str(private.ca_file)).up() as running:

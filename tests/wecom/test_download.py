@@ -17,6 +17,7 @@ from agent.wecom import download
 from agent.wecom.download import Decryptor, Downloader, decode_key, file_name, place, safe_name
 from agent.wecom.errors import MediaError, MediaTooLarge, MediaUnavailable, MediaUndecryptable
 from tests.wecom import certificates
+from tests.wecom.proxies import proxy
 from tests.wecom.storage import KEY, KEY_BYTES, PIECE, Answer, encrypt, storage
 
 MEGABYTE = 1024 * 1024
@@ -303,6 +304,32 @@ async def test_a_private_ca(tmp_path: Path) -> None:
             await strange.fetch(far.url, KEY)
         await trusting.aclose()
         await strange.aclose()
+
+
+@pytest.mark.parametrize("login", ["", "user:p%40ss word"])
+async def test_the_company_s_proxy_is_used_and_no_proxy_goes_past_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    host = "storage.corp.example"
+    private = certificates.make(tmp_path, host)
+    async with storage(Answer.of(encrypt(b"inside")), tls=private.server) as far, proxy(login=login) as middle:
+        monkeypatch.setenv("HTTPS_PROXY", middle.url)
+        url = far.url.replace("127.0.0.1", host)
+        through = Downloader(str(private.ca_file))
+        assert (await through.fetch(url, KEY))[0] == b"inside"
+        assert middle.asked == [f"CONNECT {url.split('/')[2]} HTTP/1.1"]
+        await through.aclose()
+        monkeypatch.setenv("NO_PROXY", "other.example,.corp.example")
+        past = Downloader(str(private.ca_file), patience=0.05)
+        with pytest.raises(MediaUnavailable, match="ConnectError"):  # nobody else knows the host
+            await past.fetch(url, KEY)
+        await past.aclose()
+        monkeypatch.delenv("NO_PROXY")
+        here = Downloader(str(private.ca_file), patience=0.05)
+        with pytest.raises(MediaUnavailable, match="CERTIFICATE_VERIFY_FAILED"):  # it is certified as another host
+            await here.fetch(far.url, KEY)
+        await here.aclose()
+        assert len(middle.asked) == 1
 
 
 async def test_a_redirect_is_followed(downloader: Downloader) -> None:
