@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.wecom import MixedTextItem, MixedVoiceItem, ReqMsg, VoiceReqMsg
+from agent.wecom import EventReqMsg, MixedTextItem, MixedVoiceItem, ReqMsg, VoiceReqMsg
 
 from . import words as wording
 
@@ -28,7 +28,9 @@ class Question:
 
 
 def of(message: ReqMsg) -> Question:
-    """The question in a message of any type."""
+    """The question in a message of any type; the click on a card's button asks what the button's key says."""
+    if isinstance(message, EventReqMsg):
+        return Question("event", (message.event_key or "").strip())
     texts, unread = [], []
     for item in message.items:
         match item:

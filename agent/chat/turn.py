@@ -19,7 +19,7 @@ from agent.model.tokens import Ratio, TokenCounter
 from agent.store import Store, chats, deliveries, turns
 from agent.store.chats import Address
 from agent.store.states import IllegalTransition
-from agent.wecom import Frame, Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer, parse_message
+from agent.wecom import EventReqMsg, Frame, Outcome, ReplyStream, ReqMsg, WecomAIBotWsServer, parse_message
 
 from . import history, prompts, question
 from .coalesce import Coalesced
@@ -50,6 +50,11 @@ class Job:
     question: Question
     stream_id: str
     feedback_id: str
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the answer comes as a push, because a card's click takes no stream."""
+        return isinstance(self.message, EventReqMsg)
 
 
 class Turns:
@@ -115,8 +120,10 @@ class Turns:
                 await self._deliver(job, bubble, draft)
         except asyncio.CancelledError:
             # The process is ending. The bubble was closed with a note, so the turn, still owed, gets a new one later.
+            # A push that was not written has shown nothing and is still to be sent; one that was may not be repeated.
             with contextlib.suppress(IllegalTransition):  # settled already: the cancel came after the last ack
-                await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
+                if not job.pushed:
+                    await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
             raise
 
     async def say(self, job: Job, server: WecomAIBotWsServer, sentence: str) -> None:
@@ -269,6 +276,8 @@ class Turns:
 
     async def _deliver(self, job: Job, bubble: ReplyStream, draft: Draft) -> None:
         """Shows the whole answer, waits for the last ack, and stores what became of it."""
+        if job.pushed:
+            await self._store.run(deliveries.mark_written, job.delivery)
         delivery = await bubble.finish(*draft.final())
         now = datetime.now(UTC)
         if delivery.outcome is Outcome.OWED:
