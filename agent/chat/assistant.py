@@ -80,7 +80,7 @@ class Assistant:
             return RspTextMsg(self._words.not_allowed)
         asked = question.of(message)
         plain = not asked.quoted and not asked.unread
-        command = commands.parse(asked.text) if plain else None
+        command = commands.parse(asked.text, self._settings.bot_name) if plain else None
         job = await self._receive(message, message.msg_id or message.req_id, address, asked, command)
         if job is None:
             _log.info("ignored %r: it was seen before", message)
