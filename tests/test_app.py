@@ -272,7 +272,7 @@ async def test_welcome_and_feedback(play: Play) -> None:
     entered = play.sim.gateway.enter("newcomer")
     assert entered.delivered, entered.why
     await play.sim.gateway.until(lambda: bool(play.sim.gateway.messages("user:newcomer")), 5)
-    assert "小 助手" in play.sim.gateway.messages("user:newcomer")[-1].content
+    assert "小 助手" in str(play.sim.gateway.messages("user:newcomer")[-1].card)
     answer = await play.ask("问")
     assert answer.feedback_id
     play.sim.gateway.feedback("zhangsan", answer.id, 2, "不对", [3])

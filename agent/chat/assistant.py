@@ -16,9 +16,20 @@ from typing import Any
 from agent.config import Settings
 from agent.store import Store, deliveries, feedback, files, turns
 from agent.store.chats import Address
-from agent.wecom import EventReqMsg, Frame, ReqMsg, RspMsg, RspTextMsg, WecomAIBotWsServer, parse_message
+from agent.wecom import (
+    EventReqMsg,
+    Frame,
+    ReqMsg,
+    RequestFailed,
+    RequestTimeout,
+    RspMsg,
+    RspTemplateCardMsg,
+    RspTextMsg,
+    WecomAIBotWsServer,
+    parse_message,
+)
 
-from . import commands, question
+from . import commands, question, welcome
 from .commands import Command, Name
 from .job import Job
 from .orders import Orders
@@ -70,19 +81,22 @@ class Assistant:
             return RspTextMsg(self._words.not_allowed)
         asked = question.of(message)
         plain = not asked.quoted and not asked.media
-        command = commands.parse(asked.text) if plain else None
-        job = await self._receive(message, address, asked, command)
+        command = commands.parse(asked.text, self._settings.bot_name) if plain else None
+        job = await self._receive(message, message.msg_id or message.req_id, address, asked, command)
         if job is None:
             _log.info("ignored %r: it was seen before", message)
             return None
+        await self._respond(job, command, server)
+        return None
+
+    async def _respond(self, job: Job, command: Command | None, server: WecomAIBotWsServer) -> None:
         if command is not None and command.name is Name.RETRY and await self._retry(job, server):
-            return None
+            return
         sentence = await self._at_once(job, command)
         if sentence is not None:
             await self._turns.say(job, server, sentence)
-        elif not await self._turns.join(job, server):
+        elif job.pushed or not await self._turns.join(job, server):
             await self._turns.answer(job, server)
-        return None
 
     async def _retry(self, job: Job, server: WecomAIBotWsServer) -> bool:
         """Answers the chat's last question again, or brings an answer again that may never have arrived."""
@@ -108,7 +122,7 @@ class Assistant:
         return True
 
     async def _receive(
-        self, message: ReqMsg, address: Address, asked: question.Question, command: Command | None
+        self, message: ReqMsg, msgid: str, address: Address, asked: question.Question, command: Command | None
     ) -> Job | None:
         """Puts the turn and its delivery on disk, in one transaction, before anything else happens."""
         stream_id, feedback_id = _stream_id(), f"answer_{secrets.token_hex(12)}"
@@ -118,7 +132,7 @@ class Assistant:
             turn = turns.receive(
                 db,
                 chat=address,
-                msgid=message.msg_id or message.req_id,
+                msgid=msgid,
                 req_id=message.req_id,
                 user_id=message.from_userid or "",
                 kind=asked.kind,
@@ -129,10 +143,7 @@ class Assistant:
             )
             if turn is None:
                 return None
-            delivery = deliveries.begin(
-                db, turn=turn, kind="stream", at=now, stream_id=stream_id, req_id=message.req_id
-            )
-            return turn, delivery
+            return turn, _new_bubble(db, turn, message, stream_id)
 
         written = await self._store.run(write)
         if written is None:
@@ -144,7 +155,7 @@ class Assistant:
         if command is not None:
             return await self._orders.carry_out(command, job)
         if job.question.empty:
-            known = job.question.kind in ("text", "mixed", "voice")
+            known = job.question.kind in ("text", "mixed", "voice", "event")
             return self._words.empty_message if known else self._words.unsupported
         return await self._limit(job.message.from_userid or "")
 
@@ -176,11 +187,13 @@ class Assistant:
 
     # --- events
 
-    async def handle_event(self, event: EventReqMsg) -> RspMsg | None:
+    async def handle_event(self, event: EventReqMsg, server: WecomAIBotWsServer) -> RspMsg | None:
         """The event handler."""
         match event.event_type:
             case "enter_chat":
-                return self._welcome(event)
+                return await self._welcome(event, server)
+            case "template_card_event" if welcome.is_ours(event.task_id):
+                return await self._clicked(event, server)
             case "feedback_event" if event.feedback is not None:
                 await self._store.run(
                     feedback.record,
@@ -196,14 +209,36 @@ class Assistant:
                 _log.info("nothing to do for the event %s", other)
         return None
 
-    def _welcome(self, event: EventReqMsg) -> RspMsg | None:
+    async def _welcome(self, event: EventReqMsg, server: WecomAIBotWsServer) -> RspMsg | None:
+        """The greeting: a card where there are suggestions, text where there are none or the card is refused."""
         if not self._allowed(event):
             return None
-        prompt = self._prompts.welcome()
+        text, suggestions = self._greeting(event)
+        if not text or not suggestions:
+            return RspTextMsg(text) if text else None
+        try:
+            await server.reply_message(
+                event, RspTemplateCardMsg(welcome.card(text, suggestions, welcome.new_task_id()))
+            )
+        except RequestFailed as error:
+            _log.warning("the welcome card was refused, so the greeting goes as text: %s", error)
+            return RspTextMsg(text)
+        except RequestTimeout as error:
+            # A refused field is told without a req_id (protocol §1.1): a time-out with such a hint. The event's own
+            # five seconds are over by then, so what the event's answer becomes now is a push.
+            if error.hint is None:
+                raise
+            _log.warning("the welcome card was probably refused, so the greeting goes as text: %s", error)
+            return RspTextMsg(text)
+        return None
+
+    def _greeting(self, event: EventReqMsg) -> tuple[str, tuple[str, ...]]:
+        """(text, suggestions) of the welcome, both empty without one."""
+        prompt = self._prompts.welcome(event.chat_id or "")
         if prompt is None:
-            return None
+            return "", ()
         text = render(
-            prompt,
+            replace(prompt, language=None),
             now=datetime.now(UTC),
             timezone=self._settings.timezone,
             bot_name=self._settings.bot_name,
@@ -211,7 +246,22 @@ class Assistant:
             chat_type="single",
             language=self._settings.language,
         )
-        return RspTextMsg(text)
+        return text, prompt.suggestions
+
+    async def _clicked(self, event: EventReqMsg, server: WecomAIBotWsServer) -> RspMsg | None:
+        """A question on the welcome card was chosen: the card shows so at once, the answer follows as a push. A card's
+        question is asked once, however often it is clicked.
+        """
+        address, asked = address_of(event, self._bot_id, self._settings), question.of(event)
+        if address is None or not self._allowed(event) or asked.empty:
+            return None
+        command = commands.parse(asked.text)
+        job = await self._receive(event, f"{event.task_id} {asked.text}", address, asked, command)
+        if job is not None:
+            server.start(self._respond(job, command, server))
+        chosen = await self._store.run(turns.asked_by, self._bot_id, f"{event.task_id} ")
+        text, suggestions = self._greeting(event)
+        return RspTemplateCardMsg(welcome.card(text or asked.text, suggestions, event.task_id or "", chosen))
 
     # --- after a restart
 
@@ -219,6 +269,8 @@ class Assistant:
         """What an earlier process left open, oldest first: functions that finish one turn each, once the line is up."""
         found = []
         for turn in await self._store.run(turns.unfinished, self._bot_id):
+            if await self._store.run(_may_have_arrived, turn):
+                continue
             job = await self._job_of(turn)
             if job is None or (turn.command is not None and turn.state != "answered"):
                 await self._store.run(turns.fail, turn.id, datetime.now(UTC), error="interrupted")
@@ -226,7 +278,7 @@ class Assistant:
                 found.append(self._resumption(job, turn))
         for owed in await self._store.run(files.owed, self._bot_id):
             answered = await self._store.run(turns.get, owed)
-            job = await self._job_of(answered) if answered is not None else None
+            job = await self._job_of(answered, bubble=False) if answered is not None else None
             if job is not None:
                 found.append(self._files_of(job))
         if found:
@@ -237,7 +289,7 @@ class Assistant:
         async def resume(server: WecomAIBotWsServer) -> None:
             if turn.state == "answered":
                 await self._turns.deliver_again(job, server, turn)
-            elif turn.state != "received" or not await self._turns.join(job, server):
+            elif turn.state != "received" or job.pushed or not await self._turns.join(job, server):
                 await self._turns.answer(job, server)
 
         return resume
@@ -246,10 +298,11 @@ class Assistant:
         return lambda server: self._turns.send_files(job, server, job.turn)
 
     def _message_of(self, turn: turns.Turn) -> ReqMsg:
-        return parse_message(Frame("aibot_msg_callback", turn.req_id, dict(turn.body)), self._settings.bot_name)
+        return parse_message(Frame("", turn.req_id, dict(turn.body)), self._settings.bot_name)
 
-    async def _job_of(self, turn: turns.Turn) -> Job | None:
-        """The job of a stored turn, None when it is too old or its chat is no longer known."""
+    async def _job_of(self, turn: turns.Turn, *, bubble: bool = True) -> Job | None:
+        """The job of a stored turn, None when it is too old or its chat is no longer known. Without `bubble` it is for
+        what follows the answer."""
         received = datetime.fromisoformat(turn.received_at)
         if datetime.now(UTC) - received > REPLY_WINDOW:
             return None
@@ -257,19 +310,39 @@ class Assistant:
         address = address_of(message, self._bot_id, self._settings)
         if address is None:
             return None
-        bubble = await self._store.run(_bubble_of, turn)
-        feedback_id = turn.feedback_id or f"answer_{secrets.token_hex(12)}"
-        return Job(turn.id, bubble.id, address, message, question.of(message), bubble.stream_id or "", feedback_id)
+        asked, feedback_id = question.of(message), turn.feedback_id or f"answer_{secrets.token_hex(12)}"
+        if not bubble:
+            return Job(turn.id, 0, address, message, asked, "", feedback_id)
+        open_one = await self._store.run(_bubble_of, turn, message)
+        return Job(turn.id, open_one.id, address, message, asked, open_one.stream_id or "", feedback_id)
 
 
-def _bubble_of(db: sqlite3.Connection, turn: turns.Turn) -> deliveries.Delivery:
+def _new_bubble(db: sqlite3.Connection, turn: int, message: ReqMsg, stream_id: str) -> int:
+    """The id of a delivery that waits for its end: a stream, or the push that answers a card's click."""
+    now = datetime.now(UTC)
+    if isinstance(message, EventReqMsg):
+        return deliveries.begin(db, turn=turn, kind="push", at=now)
+    return deliveries.begin(db, turn=turn, kind="stream", at=now, stream_id=stream_id, req_id=message.req_id)
+
+
+def _bubble_of(db: sqlite3.Connection, turn: turns.Turn, message: ReqMsg) -> deliveries.Delivery:
     """The bubble that still waits for its end, or a new one where the last was closed."""
     sent = deliveries.of_turn(db, turn.id)
     if not sent or sent[-1].state not in ("open", "written"):
-        deliveries.begin(
-            db, turn=turn.id, kind="stream", at=datetime.now(UTC), stream_id=_stream_id(), req_id=turn.req_id
-        )
+        _new_bubble(db, turn.id, message, _stream_id())
     return deliveries.of_turn(db, turn.id)[-1]
+
+
+def _may_have_arrived(db: sqlite3.Connection, turn: turns.Turn) -> bool:
+    """Whether the turn's answer is a push that the last process may have sent: that is not repeated, and `stats` shows
+    it as unknown.
+    """
+    sent = deliveries.of_turn(db, turn.id)
+    if turn.state != "answered" or not sent or (sent[-1].kind, sent[-1].state) != ("push", "written"):
+        return False
+    deliveries.settle(db, sent[-1].id, "unknown", datetime.now(UTC))
+    turns.deliver(db, turn.id, datetime.now(UTC))
+    return True
 
 
 def _stream_id() -> str:

@@ -51,11 +51,13 @@ _BARE = {"新对话", "停止", "重试", "帮助"}
 _MODEL_WORDS = 2
 
 
-def parse(text: str) -> Command | None:
-    """The command that `text` is, or None."""
+def parse(text: str, bot_name: str = "") -> Command | None:
+    """The command that `text` is, or None. A mention of the bot may follow it; speech ends it with a full stop."""
     text = text.strip()
-    if text in _BARE:
-        return Command(_NAMES[text])
+    if bot_name:
+        text = text.removesuffix(f"@{bot_name}").rstrip()
+    if text.rstrip("。.！!") in _BARE:
+        return Command(_NAMES[text.rstrip("。.！!")])
     if not text.startswith(("/", "／")):
         return None
     head, *words = text[1:].split()[: _MODEL_WORDS + 2] or [""]

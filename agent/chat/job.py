@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agent.store.chats import Address
-from agent.wecom import ReqMsg
+from agent.wecom import EventReqMsg, ReqMsg
 
 from .question import Question
 
@@ -20,3 +20,8 @@ class Job:
     question: Question
     stream_id: str
     feedback_id: str
+
+    @property
+    def pushed(self) -> bool:
+        """Whether the answer comes as a push, because a card's click takes no stream."""
+        return isinstance(self.message, EventReqMsg)

@@ -9,7 +9,7 @@ import logging
 import re
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -66,6 +66,7 @@ class Prompt:
     tools: tuple[str, ...] | None = None
     language: str | None = None
     reasoning: Literal["show", "hide"] | None = None
+    welcome: str | None = None
     suggestions: tuple[str, ...] = ()
 
 
@@ -85,14 +86,21 @@ def parse(source: str, file: str) -> Prompt:
         front = _front_matter("\n".join(lines[1:end]), file)
         start = end + 1
     for number, line in enumerate(lines[start:], start + 1):
-        for name in _VARIABLE.findall(line):
-            if name.strip() not in VARIABLES:
-                known = " ".join(f"{{{{{each}}}}}" for each in VARIABLES)
-                raise PromptError(file, number, f"unknown variable '{{{{{name}}}}}'; there are {known}")
+        if unknown := _unknown_variable(line):
+            raise PromptError(file, number, unknown)
     text = "\n".join(lines[start:]).strip()
     if not text:
         raise PromptError(file, None, "is empty; write the instructions for the model, or remove the file")
     return Prompt(name=Path(file).name.removesuffix(".md"), text=text, **front)
+
+
+def _unknown_variable(text: str) -> str:
+    """What is wrong with the variables in `text`, or empty."""
+    for name in _VARIABLE.findall(text):
+        if name.strip() not in VARIABLES:
+            known = " ".join(f"{{{{{each}}}}}" for each in VARIABLES)
+            return f"unknown variable '{{{{{name}}}}}'; there are {known}"
+    return ""
 
 
 def render(
@@ -154,8 +162,13 @@ class Prompts:
                 return prompt
         raise PromptError(str(packaged() / "default.md"), None, "is missing; install the program again")
 
-    def welcome(self) -> Prompt | None:
-        """What to say on `enter_chat`, or None where the folder has no `welcome.md`."""
+    def welcome(self, chat_id: str) -> Prompt | None:
+        """What to say on `enter_chat`: the `welcome` of the prompt that the chat uses, with its suggestions, else
+        `welcome.md`. None without either.
+        """
+        persona = self.choose("single", chat_id)
+        if persona.welcome:
+            return replace(persona, text=persona.welcome)
         return self._load(self.folder / "welcome.md")
 
     def problems(self) -> tuple[str, ...]:
@@ -284,6 +297,13 @@ def _words(value: Any) -> tuple[str, ...] | None:
     return tuple(each.strip() for each in value)
 
 
+def _welcome(value: Any) -> str | None:
+    text = _word(value)
+    if text is not None and (unknown := _unknown_variable(text)):
+        raise ValueError(f"has an {unknown}")
+    return text
+
+
 def _reasoning(value: Any) -> str | None:
     if value not in (None, "show", "hide"):
         raise ValueError(f"is {reprlib.repr(value)}; give show or hide")
@@ -308,5 +328,6 @@ _KEYS = {
     "tools": _words,
     "language": _word,
     "reasoning": _reasoning,
+    "welcome": _welcome,
     "suggestions": _suggestions,
 }

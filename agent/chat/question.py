@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.wecom import (
+    EventReqMsg,
     MixedFileItem,
     MixedImageItem,
     MixedTextItem,
@@ -67,7 +68,9 @@ class Question:
 
 
 def of(message: ReqMsg) -> Question:
-    """The question in a message of any type."""
+    """The question in a message of any type; the click on a card's button asks what the button's key says."""
+    if isinstance(message, EventReqMsg):
+        return Question("event", tuple(filter(None, [(message.event_key or "").strip()])))
     kind = "voice" if isinstance(message, VoiceReqMsg) else message.msg_type
     quoted = _parts(message.quote.items) if message.quote is not None else ()
     return Question(kind, _parts(message.items), quoted)

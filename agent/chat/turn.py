@@ -95,8 +95,10 @@ class Turns:
             await self._artefacts.send(job, server, draft.made)
         except asyncio.CancelledError:
             # The process is ending. The bubble was closed with a note, so the turn, still owed, gets a new one later.
+            # A push that was not written has shown nothing and is still to be sent; one that was may not be repeated.
             with contextlib.suppress(IllegalTransition):  # settled already: the cancel came after the last ack
-                await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
+                if not job.pushed:
+                    await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
             raise
 
     async def say(self, job: Job, server: WecomAIBotWsServer, sentence: str) -> None:
@@ -181,6 +183,8 @@ class Turns:
 
     async def _deliver(self, job: Job, bubble: ReplyStream, draft: Draft) -> None:
         """Shows the whole answer, waits for the last ack, and stores what became of it."""
+        if job.pushed:
+            await self._store.run(deliveries.mark_written, job.delivery)
         delivery = await bubble.finish(*draft.final())
         now = datetime.now(UTC)
         if delivery.outcome is Outcome.OWED:

@@ -117,14 +117,16 @@ CHINESE = Words(
     summary="**这个对话较早部分的摘要**\n\n{text}",
     no_summary="这个对话还不长，没有摘要：所有内容都还在上下文里。",
     help=(
-        "我可以回答问题、写作、翻译、分析。直接发消息即可；群里请 @我。\n\n"
+        "我可以回答问题、写作、翻译、分析，看图片和文件，生成文档、表格、演示文稿和图表。"
+        "直接发消息即可；群里请 @我。\n\n"
         "- `/new`（新对话）：忘掉之前的内容，重新开始\n"
-        "- `/stop`（停止）：停止正在生成的回答\n"
+        "- `/stop`（停止）：停止正在生成的回答，或取消排队中的消息\n"
         "- `/retry`（重试）：重新回答上一个问题\n"
         "- `/model`（模型）：查看或切换这个对话用的模型\n"
         "- `/usage`（用量）：查看你的用量\n"
         "- `/summary`（摘要）：查看这个对话较早部分的摘要\n"
-        "- `/help`（帮助）：显示这段说明"
+        "- `/help`（帮助）：显示这段说明\n\n"
+        "“新对话”“停止”“重试”“帮助”不带斜杠单独发送也可以。"
     ),
     not_allowed="抱歉，你不在这个机器人的使用范围内。如需使用，请联系管理员。",
     too_often="你发得有点快，请过 {seconds} 秒再试。",
@@ -231,14 +233,16 @@ ENGLISH = Words(
     summary="**Summary of the older part of this chat**\n\n{text}",
     no_summary="This chat is not long enough for a summary: everything is still in the context.",
     help=(
-        "I answer questions, write, translate and analyse. Just send a message; in groups, @mention me.\n\n"
+        "I answer questions, write, translate and analyse, look at pictures and files, and make documents, "
+        "spreadsheets, slides and charts. Just send a message; in groups, @mention me.\n\n"
         "- `/new`: forget what was said and start afresh\n"
-        "- `/stop`: stop the answer that is being generated\n"
+        "- `/stop`: stop the answer that is being generated, or cancel your message that waits\n"
         "- `/retry`: answer the last question again\n"
         "- `/model`: see or switch the model of this chat\n"
         "- `/usage`: see your usage\n"
         "- `/summary`: see the summary of this chat's older part\n"
-        "- `/help`: show this"
+        "- `/help`: show this\n\n"
+        "新对话, 停止, 重试 and 帮助, sent alone, do the same as /new, /stop, /retry and /help."
     ),
     not_allowed="Sorry, you are not among the users of this bot. Please ask the administrator.",
     too_often="That was a bit fast; please try again in {seconds} s.",

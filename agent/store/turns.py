@@ -253,6 +253,15 @@ def repeat(db: sqlite3.Connection, asked: int, again: int) -> None:
     db.execute("UPDATE turns SET joined_to = ? WHERE id = ? OR joined_to = ?", (again, asked, asked))
 
 
+def asked_by(db: sqlite3.Connection, bot_id: str, prefix: str) -> tuple[str, ...]:
+    """The questions of the turns whose `msgid` begins with `prefix`, in the order of arrival."""
+    rows = db.execute(
+        "SELECT text FROM turns WHERE bot_id = ? AND msgid >= ? AND msgid < ? ORDER BY id",
+        (bot_id, prefix, prefix + "\U0010ffff"),
+    )
+    return tuple(text for (text,) in rows)
+
+
 def get(db: sqlite3.Connection, turn: int) -> Turn | None:
     row = db.execute(f"SELECT {_COLUMNS} FROM turns WHERE id = ?", (turn,)).fetchone()
     return _turn(row) if row else None

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from .connection import is_loopback, tls_context
@@ -147,6 +147,17 @@ class Downloader:
             return SavedFile(place(Path(part), folder, safe_name(shown)), shown, writer.size, mime)
         finally:
             _discard(Path(part))
+
+    async def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Posts JSON, once, and returns the JSON object that comes back. Raises MediaUnavailable."""
+        import httpx2
+
+        try:
+            response = await self._client(url).post(url, json=body)
+            answer = response.raise_for_status().json()
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            raise MediaUnavailable(f"the post failed: {type(error).__name__}: {_status(error)}") from error
+        return answer if isinstance(answer, dict) else {}
 
     async def aclose(self) -> None:
         for client in self._clients.values():

@@ -15,7 +15,7 @@ from . import split
 from .connection import Line
 from .errors import WecomError
 from .frames import Frame
-from .stream import Delivery, Send, Stream
+from .stream import NOWHERE, Delivery, Outcome, Send, Stream
 
 # How long the end of a cancelled answer may take.
 CLOSING_GRACE = 3.0
@@ -25,17 +25,26 @@ class ReplyStream:
     """A growing answer on a line: `show` as often as you like, then `await finish`.
 
     As an async context manager it finishes the bubble on every path: with what was shown, and a visible note when the
-    body raised or was cancelled. Then its end is waited for only a few seconds; what is not settled by then goes on by
-    itself for as long as the line lives.
+    body raised or was cancelled (where nothing was shown, because it comes as a push, a cancelled one stays owed). Then
+    its end is waited for only a few seconds; what is not settled by then goes on by itself for as long as the line
+    lives.
 
     Args:
         line: the connection.
         stream: the state.
         send_file: called with the whole text when it is too long for bubbles; sends it as a file, True if that worked.
+        last_resort: called with the whole text when it can neither be streamed nor pushed; True if that worked.
     """
 
-    def __init__(self, line: Line, stream: Stream, send_file: Callable[[str], Awaitable[bool]] | None = None) -> None:
-        self._line, self._stream, self._send_file = line, stream, send_file
+    def __init__(
+        self,
+        line: Line,
+        stream: Stream,
+        send_file: Callable[[str], Awaitable[bool]] | None = None,
+        last_resort: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._line, self._stream = line, stream
+        self._send_file, self._last_resort = send_file, last_resort
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._file_sent = False
@@ -70,6 +79,8 @@ class ReplyStream:
         if delivery.as_file and self._send_file is not None and not self._file_sent:
             self._file_sent = True
             await self._send_file(self._stream.text)
+        if delivery.errcode in NOWHERE and self._last_resort is not None and await self._last_resort(self._stream.text):
+            return Delivery(Outcome.PUSHED, 1)
         return delivery
 
     async def __aenter__(self) -> Self:
@@ -86,7 +97,9 @@ class ReplyStream:
             error = cancelled
             raise
         finally:
-            if error is not None:
+            if self._stream.pushes and not self._stream.final and isinstance(error, asyncio.CancelledError):
+                self._stream.close()
+            elif error is not None:
                 note = words.stopped if isinstance(error, asyncio.CancelledError) else words.failed
                 text = f"{text}\n\n{note}" if split.visible(text) else note
                 with contextlib.suppress(TimeoutError):

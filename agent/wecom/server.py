@@ -25,7 +25,7 @@ from . import frames, split, stream, thinking
 from .answers import Answers, answer_event, body_of, pushed_text
 from .connection import DEFAULT_URL, Line, LineSettings
 from .download import SIZE_LIMIT, Downloader, SavedFile
-from .errors import ConnectionLost, RequestFailed, RequestTimeout, WecomError
+from .errors import ConnectionLost, MediaUnavailable, RequestFailed, RequestTimeout, WecomError
 from .frames import Frame
 from .handlers import Handler, HandlerError, each, is_generator
 from .limits import SendingLimits
@@ -355,7 +355,8 @@ class WecomAIBotWsServer:
         stream_id: str | None = None,
         lifetime: float | None = None,
     ) -> ReplyStream:
-        """A bubble that grows under `message`; finish it on every path (it is an async context manager for that).
+        """A bubble that grows under `message`; finish it on every path (it is an async context manager for that). To an
+        event it is a push at the finish.
 
         `feedback_id` (at most 256 bytes) gives it like and dislike buttons; `lifetime` replaces `stream_lifetime`.
         """
@@ -369,9 +370,12 @@ class WecomAIBotWsServer:
             words=self.words,
             later=req_id in self._answered and (stream_id is None or self._answered[req_id] != stream_id),
             first_id=stream_id,
+            pushes=isinstance(message, EventReqMsg),
         )
         _remember(self._answered, req_id, None, MESSAGES_REMEMBERED)
-        return ReplyStream(self.line, state, lambda text: self._send_whole(message, text))
+        return ReplyStream(
+            self.line, state, lambda text: self._send_whole(message, text), lambda text: self._post(message, text)
+        )
 
     def address_of(self, message: ReqMsg) -> Address | None:
         """Where a push to the message's conversation goes."""
@@ -421,6 +425,8 @@ class WecomAIBotWsServer:
         if body.get("msgtype") != "stream" and address is not None:  # refreshes do not count (§13)
             await self._respect_limits(address.chat_id)
         _remember(self._answered, message.req_id, None, MESSAGES_REMEMBERED)
+        if isinstance(message, EventReqMsg) and address is not None:
+            return await self._push(address, body, counted=True)
         try:
             return await self._request(frames.RESPOND, body, message.req_id)
         except RequestFailed as error:
@@ -469,6 +475,20 @@ class WecomAIBotWsServer:
                 return False
             return address is not None and await self._push_pieces(address, text)
         return True
+
+    async def _post(self, message: ReqMsg, text: str) -> bool:
+        """Answers over HTTP, at the callback's `response_url`: it takes one message, without the line (§17)."""
+        if not message.response_url:
+            return False
+        content = text if split.size(text) <= CONTENT_LIMIT else split.cut(text, CONTENT_LIMIT - 4).piece + "…"
+        try:
+            answer = await self._downloader.post(message.response_url, RspMarkdownMsg(content).to_body())
+        except MediaUnavailable as error:
+            self.logger.warning("the response_url of %r: %s", message, error)
+            return False
+        if answer.get("errcode") != 0:
+            self.logger.warning("the response_url of %r was refused with errcode %r", message, answer.get("errcode"))
+        return answer.get("errcode") == 0
 
     async def _push_pieces(self, address: Address, text: str) -> bool:
         """The whole text in as many pushes as it takes; whether all of them were acked."""

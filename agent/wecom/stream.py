@@ -45,6 +45,8 @@ CONFLICT = 6000
 ANTI_SPAM = 40201
 TOO_FAST = 45009
 GONE = (846604, 846605, 846608)
+# A conversation that cannot be pushed to, perhaps because nobody has written in it yet (§12).
+NOWHERE = (86201, 93001, 93006)
 
 _log = logging.getLogger(__name__)
 
@@ -122,6 +124,7 @@ class Stream:
         words: what the bubble says in its own name.
         later: whether other messages went out on this req_id before.
         first_id: the stream id of the first bubble; made up unless given.
+        pushes: no stream is possible, as after a card's click (§8.2): nothing is shown before the finish, a push.
 
     Raises:
         ValueError: the feedback id is too long.
@@ -139,6 +142,7 @@ class Stream:
         words: Words | None = None,
         later: bool = False,
         first_id: str | None = None,
+        pushes: bool = False,
     ) -> None:
         if feedback_id and split.size(feedback_id) > FEEDBACK_ID_LIMIT:
             raise ValueError(f"the feedback id {feedback_id!r} is longer than WeCom's {FEEDBACK_ID_LIMIT} bytes")
@@ -163,7 +167,8 @@ class Stream:
         self._repeats = self._failures = 0
         self._busy_delay = BUSY_DELAY
         self._bubbles = 0
-        self._pushing = self._unknown = self._pushed = False
+        self._pushing, self._unknown, self._pushed = pushes, False, False
+        self.pushes = pushes
         self._as_file = self._muted = self._censored = False
         # Of the open bubble: whether WeCom acked a frame, and whether it was counted as a message.
         self._known = self._counted = False
@@ -423,7 +428,7 @@ class Stream:
             self._censor(flight, error)
             return
         self._failures += 1
-        if self._failures <= FAILURE_REPEATS:
+        if self._failures <= FAILURE_REPEATS and error.errcode not in NOWHERE:
             self._not_before = now + self._failures
             self._unopened(flight)
         elif flight.kind is _Kind.PUSH:

@@ -209,14 +209,14 @@ def test_without_the_folder_the_packaged_ones_serve_until_it_appears(tmp_path: P
     chosen = Prompts(folder)
     assert chosen.folder == prompts.packaged()
     assert chosen.choose("group", "wr1").name == "group"
-    assert chosen.welcome() is not None
+    assert chosen.welcome("li") is not None
     assert chosen.problems() == ()
     folder.mkdir()
     (folder / "group.md").write_text("mine")
     assert chosen.folder == folder
     assert chosen.choose("group", "wr1").text == "mine"
     assert chosen.choose("single", "lisi").name == "default"
-    assert chosen.welcome() is None
+    assert chosen.welcome("li") is None
 
 
 # --- edits
@@ -327,7 +327,7 @@ def test_the_shipped_prompts_are_good(name: str) -> None:
 
 
 def test_the_welcome_fits_a_card() -> None:
-    welcome = Prompts(Path("/nowhere")).welcome()
+    welcome = Prompts(Path("/nowhere")).welcome("li")
     assert welcome is not None
     assert 1 <= len(welcome.suggestions) <= prompts.MAX_SUGGESTIONS
     assert all(len(each) <= 10 for each in welcome.suggestions)

@@ -303,3 +303,28 @@ async def test_words_of_the_answer_are_not_logged(far: Far, bubble: Bubble, capl
     await bubble().finish("private words")
     assert "846605" in caplog.text
     assert "private" not in caplog.text
+
+
+async def test_a_cancelled_answer_that_comes_as_a_push_shows_nothing_and_is_owed(far: Far, bubble: Bubble) -> None:
+    one = bubble(pushes=True)
+    with pytest.raises(asyncio.CancelledError):
+        async with one:
+            one.show("half")
+            raise asyncio.CancelledError
+    assert one.delivery is not None
+    assert one.delivery.outcome is Outcome.OWED
+    assert far.count(frames.SEND) == far.count(frames.RESPOND) == 0
+
+
+async def test_the_last_resort_is_asked_once_where_nothing_can_be_pushed(far: Far, line: Line) -> None:
+    far.answer = lambda _, frame: error(frame, 93006) if frame["cmd"] == frames.SEND else ok(frame)
+    for works, outcome in ((True, Outcome.PUSHED), (False, Outcome.FAILED)):
+        asked: list[str] = []
+
+        async def last_resort(text: str, works: bool = works, asked: list[str] = asked) -> bool:
+            asked.append(text)
+            return works
+
+        stream = Stream("REQ", Address("zhangsan", 1), SendingLimits(), pushes=True)
+        delivery = await ReplyStream(line, stream, None, last_resort).finish("Hello!")
+        assert (delivery.outcome, asked) == (outcome, ["Hello!"])

@@ -442,11 +442,11 @@ def test_a_push_of_unknown_outcome_is_not_repeated(end: WecomError) -> None:
 
 
 def test_a_push_that_is_refused_is_tried_again_and_then_failed() -> None:
-    far = script(refused(846605), *[refused(93006, frames.SEND)] * 10)
+    far = script(refused(846605), *[refused(93017, frames.SEND)] * 10)
     play = Play(stream(), far).run([(1.0, finish("text"))])
     assert len([one for one in play.sent if one.pushed]) == 3
     assert play.stream.delivery is not None
-    assert (play.stream.delivery.outcome, play.stream.delivery.errcode) == (Outcome.FAILED, 93006)
+    assert (play.stream.delivery.outcome, play.stream.delivery.errcode) == (Outcome.FAILED, 93017)
 
 
 def test_nothing_is_pushed_before_the_end() -> None:
@@ -784,3 +784,21 @@ def test_a_tick_too_early_sends_nothing() -> None:
     one.settled(OK, True, 0.11)  # no frame is in flight
     assert one.next(0.115) == at
     assert isinstance(one.next(at), Send)
+
+
+# --- where no stream is possible
+
+
+def test_an_answer_that_can_only_be_pushed_shows_nothing_before_its_end() -> None:
+    play = Play(stream(pushes=True, feedback_id="F")).run([(1.0, show("Hel", "hm")), (900.0, finish("Hello!", "hm"))])
+    assert [(one.at, one.cmd, one.part) for one in play.sent] == [
+        (900.0, frames.SEND, {"content": "Hello!", "feedback": {"id": "F"}})
+    ]
+    assert outcome(play) is Outcome.PUSHED
+
+
+def test_a_push_to_a_conversation_that_takes_none_is_not_tried_again() -> None:
+    play = Play(stream(pushes=True), script(refused(93006, frames.SEND))).run([(0.0, finish("Hello!"))])
+    assert len(play.sent) == 1
+    assert play.stream.delivery is not None
+    assert (play.stream.delivery.outcome, play.stream.delivery.errcode) == (Outcome.FAILED, 93006)
