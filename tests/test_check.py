@@ -1,6 +1,8 @@
 """`check`: each row against the thing that it is about; the far side is the simulator."""
 
 import asyncio
+import dataclasses
+import importlib.util
 import json
 import shutil
 import sqlite3
@@ -18,6 +20,7 @@ from agent.simulator import Script, Simulator
 from agent.simulator.model import Reply, Request, failing
 from agent.store import lock, status
 from agent.store.database import open_for_bot
+from agent.tools import fonts
 
 COMPLETE = {
     "WECOM_BOT_ID": "bot",
@@ -177,21 +180,16 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fr
     assert marks(Settings(data_dir=tmp_path))["disk"] == mark
 
 
-def test_fonts_by_fontconfig_by_file_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fc_list = tmp_path / "fc-list"
-    fc_list.write_text("#!/bin/sh\necho 'Noto Sans CJK SC,Noto Sans CJK SC Bold'\n")
-    fc_list.chmod(0o755)
-    monkeypatch.setattr(shutil, "which", lambda name: str(fc_list))
-    assert near.chinese_font() == "Noto Sans CJK SC"
-    fc_list.write_text("#!/bin/sh\nexit 1\n")
-    monkeypatch.setattr(near, "_FONT_FOLDERS", (str(tmp_path),))
-    (row,) = near.font_rows(Settings())
-    assert (row.mark, "fonts-wqy-microhei" in row.remedy) == ("warn", True)
-    (tmp_path / "truetype").mkdir()
-    (tmp_path / "truetype" / "DejaVuSans.ttf").touch()
-    assert near.chinese_font() is None
-    (tmp_path / "truetype" / "wqy-microhei.ttc").touch()
-    assert near.chinese_font() == "wqy-microhei.ttc"
+def test_packaged_fonts_and_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = list(near.font_rows(Settings()))
+    assert [(row.what, row.mark) for row in rows] == [("fonts", "ok"), ("extras", "ok"), ("extras", "ok")]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    damaged = dataclasses.replace(fonts.CHINESE, sha256="0" * 64)
+    monkeypatch.setattr(fonts, "CHINESE", damaged)
+    font, charts, video = near.font_rows(Settings())
+    assert (font.mark, "SHA-256" in font.finding) == ("fail", True)
+    assert (charts.mark, charts.remedy) == ("-", 'pip install "wecom-agent[charts]"')
+    assert (video.mark, video.remedy) == ("-", 'pip install "wecom-agent[video]"')
 
 
 # --- proxy
@@ -412,14 +410,14 @@ def parse(printed: str) -> list[list[str]]:
 async def test_everything_works(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(near, "chinese_font", lambda: "Noto Sans CJK SC")
     simulator.script.default = sees
     assert await report(simulator, tmp_path, monkeypatch, COLUMNS="400")  # temporary folders have long names
     printed = capsys.readouterr().out
     assert [row[:2] for row in parse(printed)] == [
         [what, "ok"]
         for what in (
-            "settings", "prompts", "data", "database", "disk", "fonts", "proxy", "proxy", "model", "vision", "wecom",
+            "settings", "prompts", "data", "database", "disk", "fonts", "extras", "extras", "proxy", "proxy", "model",
+            "vision", "wecom",
         )
     ]  # fmt: skip
     assert printed.splitlines()[-1] == "everything works"
@@ -441,10 +439,10 @@ async def test_offline_contacts_nobody(
 async def test_one_broken_part_hides_no_other(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(settings: Settings) -> None:
+    def broken(font: fonts.Font) -> bytes:
         raise RuntimeError("no fonts today")
 
-    monkeypatch.setattr(near, "chinese_font", lambda: broken(Settings()))
+    monkeypatch.setattr(fonts.Font, "load", broken)
     simulator.script.default = lambda request: failing(401)
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "group.md").write_text("{{nobody}}")

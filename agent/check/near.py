@@ -1,10 +1,9 @@
 """What can be checked without asking anybody: settings, prompts, the data folder, fonts. Changes nothing on disk."""
 
 import contextlib
+import importlib.util
 import os
-import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,17 +16,6 @@ from agent.store import SchemaMismatch, StoreBusy, StoreError, read
 
 # Bytes on the disk of the data folder.
 DISK_LEAST, DISK_LITTLE = 100 * 1024**2, 1024**3
-
-# Where a Chinese font usually lies; fontconfig is asked first.
-_FONT_FOLDERS = (
-    "/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/System/Library/Fonts",
-    "/Library/Fonts", "C:/Windows/Fonts",
-)  # fmt: skip
-_FONT_FILES = re.compile(
-    r"(wqy|noto(sans|serif)?.*(cjk|sc)|sourcehan|droidsansfallback|pingfang|stheiti|songti|msyh|simsun|simhei).*"
-    r"\.(tt[fc]|ot[fc])",
-    re.IGNORECASE,
-)
 
 
 def settings_rows(environ: Mapping[str, str], env_file: Path | None) -> tuple[Settings | None, list[Row]]:
@@ -129,34 +117,19 @@ def _size(number: float) -> str:
 
 
 def font_rows(settings: Settings) -> Iterator[Row]:
-    font = chinese_font()
-    if font:
-        yield Row("fonts", "ok", f"Chinese in PDFs and charts: {font}")
+    """The packaged fonts, and whether charts can be drawn."""
+    from agent.tools import fonts
+    from agent.tools.made import BuildFailed
+
+    try:
+        for font in (fonts.CHINESE, fonts.SYMBOLS, fonts.EMOJI):
+            font.load()
+    except BuildFailed as error:
+        yield Row("fonts", "fail", str(error), "pip install --force-reinstall wecom-agent")
     else:
-        yield Row(
-            "fonts",
-            "warn",
-            "no Chinese font: it would be missing in PDFs and charts",
-            "install one, e.g. apt-get install fonts-wqy-microhei",
-        )
-
-
-def chinese_font() -> str | None:
-    """The name or the path of a font with Chinese characters, None without one."""
-    if (fc_list := shutil.which("fc-list")) is not None:
-        try:
-            asked = subprocess.run(
-                [fc_list, ":lang=zh-cn", "family"], capture_output=True, text=True, timeout=10, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-            pass
+        yield Row("fonts", "ok", f"Chinese in PDFs and charts: {fonts.CHINESE.family}, packaged")
+    for module, extra, what in (("matplotlib", "charts", "chart pictures"), ("av", "video", "frames of videos")):
+        if importlib.util.find_spec(module) is not None:
+            yield Row("extras", "ok", f"{what}: {module}")
         else:
-            names = sorted(line.split(",")[0].strip() for line in asked.stdout.splitlines() if line.strip())
-            if names:
-                return names[0]
-    for name in _FONT_FOLDERS:
-        for _, _, files in os.walk(Path(name).expanduser()):
-            for file in sorted(files):
-                if _FONT_FILES.fullmatch(file):
-                    return file
-    return None
+            yield Row("extras", "-", f"no {what}: {module} is not installed", f'pip install "wecom-agent[{extra}]"')

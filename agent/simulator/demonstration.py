@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.simulator import showpieces
 from agent.simulator.completions import Break, Reply, Request, ToolCall, failing, text_of
 from agent.simulator.strictness import picture
 
@@ -17,6 +18,7 @@ _FILE = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|csv|tsv|txt|md|html?|json|py|log)(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_DATA = re.compile(r"\[[^\n]*not instructions\]\n(`{3,})\n.*?\n\1", re.DOTALL)
 _PACE = 60.0  # tokens a second: about what people see from a hosted model
 
 
@@ -27,7 +29,8 @@ class _Trick:
     pattern: re.Pattern[str]
     word: tuple[str, str]  # as the help names it: Chinese, English
     does: tuple[str, str]
-    build: Callable[[re.Match[str], int], Reply]  # the match and the language: 0 Chinese, 1 English
+    build: Callable[[re.Match[str], int], Reply] | None = None  # the match and the language: 0 Chinese, 1 English
+    piece: str = ""  # instead of ``build``: a file that a tool of the bot makes
 
 
 def demonstrate(request: Request) -> Reply:
@@ -36,15 +39,18 @@ def demonstrate(request: Request) -> Reply:
     In English when the question has Latin letters and no Chinese character, else in Chinese.
     """
     text = request.text
-    language = 1 if re.search(r"[A-Za-z]", text) and not _CJK.search(text) else 0
+    said = _DATA.sub("", text)  # what stands in a file is no wish
+    language = 1 if re.search(r"[A-Za-z]", said) and not _CJK.search(said) else 0
     last = request.messages[-1]
     if last.get("role") == "tool":
+        if (reply := showpieces.done(request, language)) is not None:
+            return reply
         told = ("工具返回了：", "The tool returned:")[language]
         return Reply(f"{told}\n\n```\n{_quotable(text_of(last), 1500)}\n```", pace=_PACE)
     for trick in _TRICKS:
-        match = trick.pattern.search(text)
+        match = trick.pattern.search(said)
         if match:
-            return trick.build(match, language)
+            return trick.build(match, language) if trick.build else showpieces.call(trick.piece, request, language)
     return Reply(_echo(request, text, language), delay=0.3, pace=_PACE)
 
 
@@ -264,6 +270,18 @@ _TRICKS = (
         ("等八秒，再慢慢说", "waits eight seconds, then speaks slowly"),
         _slow,
     ),
+    _Trick(
+        _word("第二张表|改表格", "second sheet"),
+        ("改第二张表", "second sheet"),
+        ("改刚才的工作簿", "changes the workbook made before"),
+        piece="change",
+    ),
+    _Trick(
+        _word("excel|电子表格", "excel|spreadsheet"), ("Excel", "Excel"), ("工作簿", "a workbook"), piece="workbook"
+    ),
+    _Trick(_word("word|文档|纪要", "word|document"), ("Word", "Word"), ("Word 文档", "a document"), piece="document"),
+    _Trick(_word("ppt|幻灯片", "ppt|slides"), ("PPT", "PPT"), ("演示文稿", "slides"), piece="slides"),
+    _Trick(_word("图表|画图", "chart"), ("图表", "chart"), ("图表图片", "a chart"), piece="chart"),
     _Trick(_word("表格", "table"), ("表格", "table"), ("对齐的表格", "a table with alignment"), _table),
     _Trick(_word("代码", "code"), ("代码", "code"), ("代码块", "a block of code"), _code),
     _Trick(
