@@ -19,6 +19,7 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _DATA = re.compile(r"\[[^\n]*not instructions\]\n(`{3,})\n.*?\n\1", re.DOTALL)
+_NAMES = re.compile(r"excel|word|ppt", re.IGNORECASE)  # of programs, in every language
 _PACE = 60.0  # tokens a second: about what people see from a hosted model
 
 
@@ -40,7 +41,7 @@ def demonstrate(request: Request) -> Reply:
     """
     text = request.text
     said = _DATA.sub("", text)  # what stands in a file is no wish
-    language = 1 if re.search(r"[A-Za-z]", said) and not _CJK.search(said) else 0
+    language = 1 if re.search(r"[A-Za-z]", _NAMES.sub("", said)) and not _CJK.search(said) else 0
     last = request.messages[-1]
     if last.get("role") == "tool":
         if (reply := showpieces.done(request, language)) is not None:

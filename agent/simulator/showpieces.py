@@ -133,6 +133,8 @@ PIECES = {
 def call(piece: str, request: Request, language: int) -> Reply:
     """The call for a piece, or what is missing when the bot does not offer the tool."""
     name, arguments = PIECES[piece]
+    if piece == "change":  # the workbook that was made, whatever the language of this question
+        language = 1 if _WORKBOOK[1]["filename"] in str(request.messages) else 0
     offered = [tool.get("function", {}).get("name") for tool in request.body.get("tools") or ()]
     if name not in offered:
         missing = ("机器人现在没有提供工具 `{}`。", "The bot does not offer the tool `{}` now.")
