@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.tools import arguments as read
@@ -118,6 +118,7 @@ def test_flag(value: Any, expected: bool | None) -> None:
     assert read.flag(value) is expected
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_nothing_but_input_errors_comes_out(value: Any) -> None:
     for reader in (read.text, read.array, read.texts, read.mapping):

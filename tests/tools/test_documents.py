@@ -123,7 +123,7 @@ def test_lost_characters_are_told() -> None:
     assert "□野家" in pdf_pages(made.data)[0]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.fixed_dictionaries(
         {"content": JSON | st.text(alphabet="字a#-*|`>![]()<\n 1.~", max_size=80)},
@@ -142,7 +142,7 @@ def test_only_input_errors_come_out(arguments: dict[str, Any]) -> None:
 WORDS = st.lists(st.text(alphabet="中文字符，。（）“”！abcXYZ019$%", min_size=1, max_size=30), min_size=1, max_size=12)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(WORDS, st.integers(1, 6))
 def test_no_character_is_lost(words: list[str], columns: int) -> None:
     rows = [words[start : start + columns] for start in range(0, len(words), columns)]

@@ -1,7 +1,7 @@
 """Where lines may break."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.tools.lines import CLOSING, OPENING, break_lines, chop_lines
@@ -37,6 +37,7 @@ def test_breaks(text: str, room: int, lines: list[str]) -> None:
 TEXT = st.text(alphabet="中文字，。（）“”《》！abc 1.,/-$%\n", max_size=80)
 
 
+@settings(deadline=None)
 @given(TEXT, st.integers(4, 30))
 def test_nothing_but_spaces_and_line_ends_goes(text: str, room: int) -> None:
     lines = broken(text, room)
@@ -48,6 +49,7 @@ def test_nothing_but_spaces_and_line_ends_goes(text: str, room: int) -> None:
 UNIT = st.sampled_from(["字", "abc", "字，", "字。”", "（字", "《字》！", "￥9", "“字"])
 
 
+@settings(deadline=None)
 @given(st.lists(UNIT, max_size=30), st.integers(8, 20))
 def test_marks_stay_with_the_character_that_they_belong_to(units: list[str], room: int) -> None:
     lines = [line for line in broken("".join(units), room) if line]
@@ -55,6 +57,7 @@ def test_marks_stay_with_the_character_that_they_belong_to(units: list[str], roo
     assert not any(line[-1] in OPENING for line in lines[:-1])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="中a \n", max_size=60), st.integers(2, 10))
 def test_code_keeps_every_space(text: str, room: int) -> None:
     lines = [text[start:stop] for start, stop in chop_lines(text, [1.0] * len(text), room)]

@@ -1,7 +1,7 @@
 """File names and limits."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.tools.made import MIME_TYPES, NAME_BYTES, SIZE_LIMIT, ToolInputError, file_stem, finish, name_ending
@@ -27,6 +27,7 @@ def test_stem(name: str, stem: str) -> None:
     assert file_stem(name, "文档") == stem
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_name_is_safe_and_short(name: str) -> None:
     for ending in MIME_TYPES:

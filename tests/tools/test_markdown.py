@@ -1,7 +1,7 @@
 """Markdown as models write it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.tools.made import ToolInputError
@@ -97,6 +97,7 @@ def test_a_long_row_of_spaces_takes_no_time() -> None:
     assert plain(parse_inline("x" + " " * 100_000 + "y")).endswith("y")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="字a *_`~[]()!<>#-|:\n1.", max_size=60))
 def test_any_text_parses(text: str) -> None:
     parse(text)

@@ -1,7 +1,7 @@
 """Text files."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -39,6 +39,7 @@ def test_markdown_gets_its_title() -> None:
     assert build_markdown("\n文\n\n", "题").decode() == "# 题\n\n文\n"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="<>!\\[]()`~ \n\tab/:-=\"'|", max_size=60))
 def test_nothing_stays_that_a_viewer_fetches(text: str) -> None:
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(disarm(text))
