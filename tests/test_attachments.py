@@ -114,6 +114,19 @@ async def test_a_document_in_a_single_chat_then_its_question(play: Play) -> None
     assert rows == [("采购合同 (终稿).docx", "file", "ready", 0, 1)]
 
 
+async def test_a_file_that_nobody_asked_about_is_still_found_by_name(play: Play) -> None:
+    await send(play, "file", (b"first,second\n1,2\n", "older.csv"))
+    await play.bot.store.run(lambda db: db.execute("UPDATE files SET created_at = '2020-01-01T00:00:00.000Z'"))
+    play.sim.script.reply(Reply(tool_calls=(ToolCall("read_file", '{"file": "older.csv"}'),)), "一和二")
+    await play.ask("older.csv 里有什么", "li")
+    assert "first" in play.asked()[-1]["content"]
+    assert 'file 1: "older.csv"' in play.asked()[0]["content"]
+    assert "first" not in play.asked()[1]["content"], "it waited for half an hour only"
+    play.sim.script.reply("没有")
+    await play.ask("有什么文件", "wang")
+    assert "older.csv" not in str(play.asked()), "another chat's files stay there"
+
+
 async def test_quoted_media_in_a_group(play: Play) -> None:
     play.sim.gateway.group("room", members=("li", "wang"))
     play.sim.gateway.send("wang", "file", (contract(), "合同.docx"), chat="room")

@@ -35,6 +35,7 @@ HEAD_SHARE = 0.85
 PICTURES = 4
 OWN_PICTURES = 10
 FILES_REMEMBERED = 50
+FILES_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Requests:
         texts = await self._texts(own, int(budget * FILE_SHARE), count)
         asked = self._question(job, own, shown, texts)
         window = history.window(
-            self._system(job, prompt, remembered),
+            self._system(job, prompt, remembered, known),
             [self._said(exchange, job, known.get(exchange.turn, ()), shown) for exchange in remembered.exchanges],
             asked,
             budget,
@@ -78,7 +79,7 @@ class Requests:
         )
         return Request(window, budget, remembered, sum(isinstance(part, Picture) for part in asked))
 
-    def _system(self, job: Job, prompt: Prompt, remembered: Remembered) -> str:
+    def _system(self, job: Job, prompt: Prompt, remembered: Remembered, known: Mapping[int, Sequence[File]]) -> str:
         system = prompts.render(
             prompt,
             now=datetime.now(UTC),
@@ -90,6 +91,12 @@ class Requests:
         )
         if remembered.summary:
             system = f"{system}\n\n[summary of the older part of this conversation]\n{remembered.summary}"
+        older = [file for turn, related in known.items() if turn < job.turn for file in related if file.sha256]
+        if older:
+            names = "\n".join(notes.of(file) for file in sorted(older, key=lambda file: file.id)[-FILES_LISTED:])
+            system = (
+                f"{system}\n\n[files of this conversation, by number or name for read_file and search_file]\n{names}"
+            )
         return system
 
     def _question(self, job: Job, own: Sequence[File], shown: frozenset[int], texts: Mapping[int, str]) -> list[Part]:
@@ -177,6 +184,13 @@ def _encoded(entry: Entry) -> dict[str, Any]:
         if isinstance(part, str):
             content.append({"type": "text", "text": part})
         else:
-            data = base64.b64encode(part.path.read_bytes()).decode()
-            content.append({"type": "image_url", "image_url": {"url": f"data:{part.mime};base64,{data}"}})
+            content.append(_image(part))
     return {"role": entry.role, "content": content}
+
+
+def _image(picture: Picture) -> dict[str, Any]:
+    try:
+        data = base64.b64encode(picture.path.read_bytes()).decode()
+    except OSError:  # somebody cleaned up: the words around it still make sense
+        return {"type": "text", "text": "[this picture is no longer stored]"}
+    return {"type": "image_url", "image_url": {"url": f"data:{picture.mime};base64,{data}"}}
