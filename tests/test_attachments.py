@@ -196,3 +196,16 @@ async def test_reading_on_in_a_long_file_with_tools(play: Play) -> None:
     assert result["role"] == "tool"
     assert "答案是四十二" in result["content"]
     assert "search_file show the rest" in "".join(parts(play.asked()[1]))
+
+
+async def test_files_of_one_person_reach_no_other_under_per_user(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path, group_history="per_user") as play:
+        sim.gateway.group("room", members=("li", "wang"))
+        sim.gateway.send("li", "file", (b"salary,100\n", "secret.csv"), chat="room")
+        quoted = sim.gateway.messages("room")[-1].id
+        sim.script.reply("好", Reply(tool_calls=(ToolCall("read_file", '{"file": "1"}'),)), "没有")
+        await sim.gateway.answered(sim.gateway.say("li", "看一下", "room", quote=quoted), 20)
+        await play.ask("file 1 里有什么", "wang", "room")
+        assert "no file '1'" in play.asked()[-1]["content"]
+        assert "salary" not in str(play.asked())
+        assert "secret" not in str(play.asked())
