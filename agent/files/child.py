@@ -9,12 +9,14 @@ import codecs
 import importlib
 import json
 import os
+import sys
+import time
 import warnings
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from agent.files import decoding, fence, kinds
-from agent.files.extract import Image, Kind, Limits, Picture, Unreadable, to_json
+from agent.files import fence, kinds
+from agent.files.extract import Image, Kind, Limits, Unreadable, to_json
 from agent.files.manuscript import Manuscript
 
 _READERS = {
@@ -28,7 +30,11 @@ _READERS = {
     "video": "video",
     **dict.fromkeys(("text", "markdown", "code", "json", "csv", "tsv"), "plain"),
 }
-_PICTURES = ("image", "pdf", "video")
+_EXPECTED: dict[str, Kind] = {"picture": "image", "pages": "pdf", "frames": "video"}
+# What decoding, pdfium, xlrd and expat ask for.
+_ENCODINGS = """ascii latin-1 utf-8-sig utf-16 utf-16-le utf-16-be utf-32 cp1252 gbk gb2312 gb18030 big5 cp950
+    shift_jis mac-roman""".split()  # noqa: SIM905
+_SPENT = 0.6
 _OLD = ("doc", "ppt")
 
 
@@ -40,70 +46,70 @@ def main(order: dict[str, Any]) -> None:
     os.dup2(2, 1)  # nothing that a library prints gets into the answer
     warnings.simplefilter("ignore")
     blobs: list[bytes] = []
+    sort = kinds.Sort("unknown")
     try:
         with open(0, "rb", closefd=False) as file:
-            value = _carry_out(order, file, limits, blobs)
+            sort = _sort(file, order.get("ending", ""))
+            value = _carry_out(order, sort, file, limits, blobs)
     except Unreadable as error:
         value = {"unreadable": [error.code, error.detail, error.format]}
     except MemoryError:
-        value = {"unreadable": ["too_large", "not enough memory", ""]}
+        value = {"unreadable": ["too_large", "not enough memory", sort.format]}
     except Exception as error:  # messages of libraries quote the file: the name of the error must do
-        value = {"unreadable": ["broken", type(error).__name__, ""]}
+        value = {"unreadable": ["broken", type(error).__name__, sort.format]}
     _write(answer, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
     for each in blobs:
         _write(answer, each)
 
 
-def _carry_out(order: dict[str, Any], file: BinaryIO, limits: Limits, blobs: list[bytes]) -> dict[str, Any]:
-    sort = kinds.tell(file.read(kinds.HEAD_BYTES), f".{order.get('ending', '')}")
+def _sort(file: BinaryIO, ending: str) -> kinds.Sort:
+    sort = kinds.tell(file.read(kinds.HEAD_BYTES), f".{ending}")
     file.seek(0)
-    sort = kinds.look_inside(file, sort)
-    module = _load(sort)
+    return kinds.look_inside(file, sort)
+
+
+def _carry_out(
+    order: dict[str, Any], sort: kinds.Sort, file: BinaryIO, limits: Limits, blobs: list[bytes]
+) -> dict[str, Any]:
+    do, inside = order["do"], order.get("inside", "")
+    _expect(sort, None if inside else _EXPECTED.get(do))
+    module = _load("images" if inside else _READERS[sort.kind], sort)
     fence.close_off()
-    match order["do"]:
-        case "picture":
-            _expect(sort, "image")
-            return _image(module.picture(file, sort.format, limits), blobs)
-        case "pages":
-            _expect(sort, "pdf")
-            return {"pictures": [_picture(each, blobs) for each in module.pages(file, order["numbers"])]}
-        case "frames":
-            _expect(sort, "video")
-            return {"pictures": [_picture(each, blobs) for each in module.frames(file, order["count"])]}
-        case _:
-            return to_json(module.read(file, sort, limits, Manuscript(limits.characters)))
+    if do == "read":
+        # What was read when most of the processor time is spent stands.
+        out = Manuscript(limits.characters, lambda: time.process_time() > limits.cpu_seconds * _SPENT)
+        return to_json(module.read(file, sort, limits, out))
+    if do == "picture":
+        image: Image = module.inside(file, inside, limits) if inside else module.picture(file, sort.format, limits)
+        pictures, facts = image.parts, [image.width, image.height, image.format, image.frames]
+    else:
+        pictures = module.pages(file, order["numbers"]) if do == "pages" else module.frames(file, order["count"])
+        facts = []
+    blobs += [each.data for each in pictures]
+    return {"pictures": [[len(each.data), each.mime, each.width, each.height] for each in pictures], "image": facts}
 
 
-def _load(sort: kinds.Sort) -> ModuleType:
-    """The module that reads this sort, with everything that it would load on its way."""
+def _expect(sort: kinds.Sort, kind: Kind | None) -> None:
+    """Raises Unreadable for what nobody can read, and for another kind than the order is for."""
     if sort.encrypted:
         raise Unreadable("encrypted", "", sort.format)
     if sort.kind in _OLD:
         raise Unreadable("old_format", "", sort.format)
-    if sort.kind not in _READERS or sort.format == "XLSB":
+    if sort.kind not in _READERS or sort.format == "XLSB" or sort.kind != (kind or sort.kind):
         raise Unreadable("unsupported", sort.kind, sort.format)
-    for encoding in decoding.ENCODINGS:
+
+
+def _load(name: str, sort: kinds.Sort) -> ModuleType:
+    """The module that reads this sort, with everything that would be loaded on its way."""
+    for encoding in _ENCODINGS:
         codecs.lookup(encoding)
-    if sort.kind in _PICTURES:
-        importlib.import_module("PIL.Image").init()
-    return importlib.import_module(f"agent.files.{_READERS[sort.kind]}")
-
-
-def _expect(sort: kinds.Sort, kind: Kind) -> None:
-    if sort.kind != kind:
-        raise Unreadable("unsupported", f"not {kind} but {sort.kind}", sort.format)
-
-
-def _image(image: Image, blobs: list[bytes]) -> dict[str, Any]:
-    return {
-        "pictures": [_picture(each, blobs) for each in image.parts],
-        "image": [image.width, image.height, image.format, image.frames],
-    }
-
-
-def _picture(picture: Picture, blobs: list[bytes]) -> list[Any]:
-    blobs.append(picture.data)
-    return [len(picture.data), picture.mime, picture.width, picture.height]
+    try:
+        module = importlib.import_module(f"agent.files.{name}")
+    except ModuleNotFoundError as error:
+        raise Unreadable("unsupported", f"{error.name} is not installed", sort.format) from None
+    if "PIL.Image" in sys.modules:
+        sys.modules["PIL.Image"].init()
+    return module
 
 
 def _write(descriptor: int, data: bytes) -> None:

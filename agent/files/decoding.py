@@ -3,13 +3,8 @@
 import codecs
 import re
 
-# What may have to be loaded before the child is closed off.
-ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "gb18030", "big5", "cp1252")
-
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
     (b"\x84\x31\x95\x33", "gb18030"),
@@ -32,26 +27,18 @@ def decode(data: bytes, declared: bool = False) -> tuple[str, str]:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace").removeprefix("\ufeff"), encoding
-    if b"\0" in data[:_SAMPLE_BYTES]:
-        sample = data[:_SAMPLE_BYTES]
-        encoding = "utf-16-le" if sample[1::2].count(0) >= sample[0::2].count(0) else "utf-16-be"
-        return data.decode(encoding, "replace"), encoding
-    said = _declared(data) if declared else None
-    for encoding in filter(None, (said, "utf-8")):
+    for encoding in ("utf-8", *(_declared(data) if declared else ())):
         text = _strictly(data, encoding)
         if text is not None:
             return text, encoding
     return _legacy(data)
 
 
-def _declared(data: bytes) -> str | None:
+def _declared(data: bytes) -> list[str]:
     found = _DECLARED.search(data[:_DECLARED_BYTES])
-    if found is None:
-        return None
-    said = found[1].decode("ascii").lower()
-    if said in ("gb2312", "gbk", "gb_2312-80", "x-gbk", "cp936"):
-        return "gb18030"  # what calls itself GB2312 usually holds characters beyond it
-    return said if said in ENCODINGS and not said.startswith("utf-16") else None
+    said = found[1].decode("ascii", "replace").lower() if found else ""
+    # What calls itself GB2312 usually holds characters beyond it.
+    return ["gb18030"] if said.startswith("gb") else ["big5"] if said.startswith("big5") else []
 
 
 def _strictly(data: bytes, encoding: str) -> str | None:
@@ -65,16 +52,12 @@ def _strictly(data: bytes, encoding: str) -> str | None:
 
 def _legacy(data: bytes) -> tuple[str, str]:
     damaged = data.decode("utf-8", "replace")
-    if damaged.count("\ufffd") < sum(byte > 0x7F for byte in damaged.encode()[:_SAMPLE_BYTES]) * _DAMAGE:
+    if damaged.count("\ufffd") < sum(byte > 0x7F for byte in data[:_SAMPLE_BYTES]) * _DAMAGE:
         return damaged, "utf-8"  # a few broken bytes in long UTF-8 (a log that was cut together)
     simplified, traditional = _strictly(data, "gb18030"), _strictly(data, "big5")
     if traditional is not None and (simplified is None or _is_big5(data)):
         return traditional, "big5"
-    if simplified is not None and not _is_western(data):
-        return simplified, "gb18030"
-    if _is_western(data):
-        return data.decode("cp1252", "replace"), "cp1252"
-    return data.decode("gb18030", "replace"), "gb18030"
+    return simplified or data.decode("gb18030", "replace"), "gb18030"
 
 
 def _is_big5(data: bytes) -> bool:
@@ -83,11 +66,3 @@ def _is_big5(data: bytes) -> bool:
     big5 = sum(0xA4 <= pair[0] <= 0xC6 and (pair[1] <= 0x7E or pair[1] >= 0xA1) for pair in pairs)
     gb2312 = sum(0xB0 <= pair[0] <= 0xD7 and pair[1] >= 0xA1 for pair in pairs)
     return big5 > gb2312
-
-
-def _is_western(data: bytes) -> bool:
-    """Whether bytes above ASCII stand alone between letters, as accents do, rather than in pairs."""
-    sample = data[:_SAMPLE_BYTES]
-    high = sum(byte > 0x7F for byte in sample)
-    runs = len(re.findall(rb"[\x80-\xff]+", sample))
-    return high < runs * 1.3 and high < len(sample) * 0.3

@@ -6,6 +6,7 @@ from typing import BinaryIO
 from PIL import Image as Pillow
 from PIL import ImageOps
 
+from agent.files import archive, kinds
 from agent.files.extract import Extract, Image, Limits, Picture, Unreadable
 from agent.files.kinds import Sort
 from agent.files.manuscript import Manuscript
@@ -17,7 +18,6 @@ _LONG = 3
 _PARTS = 6
 _OVERLAP = 100
 _FEW_COLOURS = 256
-_FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "TIFF", "BMP", "AVIF")
 
 
 def read(file: BinaryIO, sort: Sort, limits: Limits, out: Manuscript) -> Extract:
@@ -46,6 +46,18 @@ def picture(file: BinaryIO, format: str, limits: Limits) -> Image:
     return Image(parts, width, height, format, frames)
 
 
+def inside(file: BinaryIO, member: str, limits: Limits) -> Image:
+    """A picture that lies in an office file."""
+    package = archive.check(file, limits)
+    if member not in package.namelist():
+        raise Unreadable("missing", "no such picture in the file")
+    data = package.read(member)
+    sort = kinds.tell(data[: kinds.HEAD_BYTES], member)
+    if sort.kind != "image":
+        raise Unreadable("unsupported", "a drawing of its own format", kinds.extension(member).upper())
+    return picture(io.BytesIO(data), sort.format, limits)
+
+
 def encode(image: Pillow.Image) -> Picture:
     """PNG where it is exact and small (few colours) or has transparency; else JPEG within PICTURE_BYTES."""
     if "A" in image.getbands():
@@ -72,7 +84,7 @@ def _open(file: BinaryIO, format: str, limits: Limits) -> Pillow.Image:
     if format == "HEIC":
         raise Unreadable("unsupported", "no decoder", format)
     try:
-        image = Pillow.open(file, formats=_FORMATS)
+        image = Pillow.open(file, formats=(format,))
     except (OSError, SyntaxError, ValueError) as error:
         raise Unreadable("broken", f"no whole image ({type(error).__name__})", format) from None
     if image.width * image.height > limits.pixels:

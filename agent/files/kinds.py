@@ -150,14 +150,8 @@ def is_binary(head: bytes) -> bool:
     """Whether the first bytes are no text in any encoding that `decoding` knows."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return False
-    zeros = head.count(0)
-    if zeros:
-        # UTF-16 without a mark: of western text every second byte is zero, of Chinese text only line ends have one.
-        sample = head[: len(head) // 2 * 2]
-        one_side = max(sample[0::2].count(0), sample[1::2].count(0))
-        return one_side < zeros * 0.98 or b"\0\0" in sample
     controls = sum(head.count(byte) for byte in range(0x20) if byte not in b"\t\n\r\x0b\x0c\x1b\x08\x1a")
-    return controls > len(head) * 0.01
+    return 0 in head or controls > len(head) * 0.01
 
 
 def _text(head: bytes, ending: str) -> Sort:

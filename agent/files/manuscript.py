@@ -30,7 +30,7 @@ class Manuscript:
     def __init__(self, limit: int, spent: Callable[[], bool] = lambda: False) -> None:
         self._pieces: list[str] = []
         self._limit = limit
-        self._spent = spent
+        self.spent = spent
         self.size = 0
         self.truncated = False
         self.parts: list[Part] = []
@@ -51,7 +51,7 @@ class Manuscript:
             self._add(text[: max(self.room, 0)])
             raise Full
         self._add(text)
-        if self._spent():
+        if self.spent():
             self.truncated = True
             raise Full
 

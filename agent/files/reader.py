@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -84,39 +85,52 @@ def _open(path: Path, limits: Limits) -> int:
 
 
 async def _run(file: int, order: str, seconds: float) -> tuple[bytes, int]:
-    """(answer, exit code) of a child; it is gone when this returns or raises."""
+    """(answer, exit code) of a child; it is gone when this returns or raises.
+
+    Not by asyncio's subprocesses: in Python 3.11, a task that is cancelled while one starts may wait for ever.
+    """
+    process = _start(file, order)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-c", _START, _ROOT, order),
+        async with asyncio.timeout(seconds):
+            answer = await _collect(process)
+            while process.poll() is None:  # noqa: ASYNC110 - it has closed its end: this takes a moment
+                await asyncio.sleep(0.002)
+            return answer, process.returncode
+    except TimeoutError:
+        raise Unreadable("timeout", f"not read within {seconds:g} s") from None
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _collect(process: subprocess.Popen[bytes]) -> bytes:
+    """What the child says until it closes its end."""
+    output = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(output)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, process.stdout)
+    answer = bytearray()
+    try:
+        while piece := await output.read(2**18):
+            answer += piece
+            if len(answer) > ANSWER_BYTES:
+                raise Unreadable("too_large", "the answer is too long")
+    finally:
+        transport.close()
+    return bytes(answer)
+
+
+def _start(file: int, order: str) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-c", _START, _ROOT, order],
             stdin=file,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={"SYSTEMROOT": os.environ["SYSTEMROOT"]} if sys.platform == "win32" else {},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
             start_new_session=True,
         )
     finally:
         os.close(file)
-    assert process.stdout is not None
-    answer = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            while piece := await process.stdout.read(2**18):
-                answer += piece
-                if len(answer) > ANSWER_BYTES:
-                    raise Unreadable("too_large", "the answer is too long")
-            return bytes(answer), await process.wait()
-    except TimeoutError:
-        raise Unreadable("timeout", f"not read within {seconds:g} s") from None
-    finally:
-        await _end(process, process.stdout)
-
-
-async def _end(process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> None:
-    if process.returncode is None:
-        process.kill()
-        while await output.read(2**18):  # until the pipe is empty it stays open
-            pass
-        await process.wait()
 
 
 def _died(code: int) -> Unreadable:

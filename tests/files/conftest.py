@@ -1,0 +1,44 @@
+"""Files are made for real in each test; most readers are called in this process, and through their child once."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.files.extract import Extract, Limits
+from agent.files.kinds import Sort
+from agent.files.manuscript import Manuscript
+from agent.files.reader import Reader
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
+    """Writes a file and returns its path."""
+
+    def written(name: str, content: bytes | str) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return written
+
+
+def here(module: Any, content: bytes, sort: Sort, limits: Limits | None = None) -> Extract:
+    """What a reader makes of the content, in this process."""
+    limits = limits or Limits()
+    extract: Extract = module.read(io.BytesIO(content), sort, limits, Manuscript(limits.characters))
+    return extract
+
+
+def saved(document: Any) -> bytes:
+    """The bytes of a document of python-docx, openpyxl or python-pptx."""
+    data = io.BytesIO()
+    document.save(data)
+    return data.getvalue()
