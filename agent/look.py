@@ -6,6 +6,7 @@ AGENT_TIMEZONE.
 """
 
 import csv
+import io
 import json
 import os
 import re
@@ -33,6 +34,9 @@ POLL = 0.1
 # What WeCom takes as a file (protocol §14).
 FILE_LEAST, FILE_MOST = 5, 20 * 1024 * 1024
 NAME_MOST = 256
+
+# What begins a formula, in full width, too, where a spreadsheet is set to Chinese.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 VERDICTS = {1: "like", 2: "dislike", 3: "withdrawn"}
 # The numbers in a dislike (protocol §8.3).
@@ -93,6 +97,11 @@ def to_json(value: Any) -> str:
 
 
 def _write_csv(records: Sequence[Record], fields: Sequence[str]) -> None:
+    """CSV in UTF-8, behind the mark by which Excel tells that."""
+    if not sys.stdout.isatty():
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        sys.stdout.write("\ufeff")
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(fields)
     writer.writerows([_csv_cell(record[name]) for name in fields] for record in records)
@@ -105,7 +114,7 @@ def _csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = safe(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith("\t") else text
 
 
 def room() -> int | None:

@@ -96,7 +96,9 @@ def test_times_are_in_the_deployments_zone(
     assert "2026-11-22 20:30:05" in shown(there, capsys, "chats")
     (record,) = json.loads(shown(there, capsys, "chats", "json"))
     assert record["last_at"] == "2026-11-22T20:30:05.000-05:00"
-    assert set(record) == set(next(csv.reader(io.StringIO(shown(there, capsys, "chats", "csv")))))
+    assert set(record) == set(
+        next(csv.reader(io.StringIO(shown(there, capsys, "chats", "csv").removeprefix("\ufeff"))))
+    )
 
 
 @pytest.mark.parametrize("what", ["chats", "feedback", "stats"])
@@ -193,10 +195,27 @@ def test_csv_is_read_back_and_no_cell_is_a_formula(
     settings: Settings, db: sqlite3.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer(db, ask(db, '=HYPERLINK("http://x"),"quoted"'), "- 一\n- 二")
-    (row,) = csv.DictReader(io.StringIO(shown(settings, capsys, "history", "csv", chat="lisi")))
+    printed = shown(settings, capsys, "history", "csv", chat="lisi")
+    assert printed.startswith("\ufeffid,at,"), "Excel takes what has no mark for the system's code page"
+    (row,) = csv.DictReader(io.StringIO(printed.removeprefix("\ufeff")))
     assert row["question"] == '\'=HYPERLINK("http://x"),"quoted"'
     assert row["answer"] == "'- 一\n- 二"
     assert (row["at"], row["seconds"], row["error"]) == ("2026-11-23T09:30:05.000+08:00", "2.0", "")
+
+
+@pytest.mark.parametrize(
+    "comment", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "＝1+1", "＋1", "－1", "＠x"]
+)
+def test_no_comment_becomes_a_formula(
+    settings: Settings, db: sqlite3.Connection, capsys: pytest.CaptureFixture[str], comment: str
+) -> None:
+    answer(db, ask(db, "问"), "答", feedback_id="f1")
+    feedback.record(db, msgid="e1", feedback_id="f1", user_id="lisi", type=2, content=comment, reasons=[2, 4], at=AT)
+    printed = shown(settings, capsys, "feedback", "csv").removeprefix("\ufeff")
+    (row,) = csv.DictReader(io.StringIO(printed))
+    assert row["comment"] == f"'{comment}"
+    assert (row["question"], row["answer"], row["verdict"]) == ("问", "答", "dislike")
+    assert row["reasons"] == "incomplete, wrong data analysis"
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
@@ -243,7 +262,7 @@ def test_stats_say_what_became_of_everything(
         "completion_tokens": 20,
     }  # fmt: skip
     assert (said["timezone"], said["states"]) == ("Asia/Shanghai", {"delivered": 1, "failed": 1})
-    (row,) = csv.DictReader(io.StringIO(shown(settings, capsys, "stats", "csv", days=2)))
+    (row,) = csv.DictReader(io.StringIO(shown(settings, capsys, "stats", "csv", days=2).removeprefix("\ufeff")))
     assert row["turns"] == "2"
 
 

@@ -105,11 +105,11 @@ class Draft:
         """(text, thinking) for the growing bubble."""
         thinking = "" if self.hides_thinking else self.thinking.strip()
         steps = "\n".join(step.line(self.words) for step in self.steps)
-        return shown(self.text), "\n\n".join(filter(None, (thinking, steps)))
+        return shown(self.text, growing=True), "\n\n".join(filter(None, (thinking, steps)))
 
     def final(self) -> tuple[str, str]:
         """(text, thinking) for the finished bubble, with the notes that a person needs to see."""
-        text, thinking = self.so_far()
+        text, thinking = shown(self.text), self.so_far()[1]
         notes = list(self.notes)
         if self.stopped:
             notes.append(self.words.stopped)

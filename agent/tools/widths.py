@@ -1,6 +1,7 @@
 """How wide text is where no font is at hand, and how columns share a page.
 
-Office files name fonts that only the reader's computer has, so widths there are estimates: of 微软雅黑, on the wide side.
+Office files name fonts that only the reader's computer has, so widths there are estimates: of 微软雅黑, on the wide
+side.
 """
 
 import unicodedata
