@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         "playground", help="try it in a browser: gateway simulator, bot and page in one process, no credentials needed"
     )
     playground.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    playground.add_argument("--port", type=int, default=8765, help="port of the page (%(default)s); 0 picks a free one")
+    playground.add_argument(
+        "--port", type=_port, default=8765, help="port of the page (%(default)s); 0 picks a free one"
+    )
     playground.add_argument("--no-browser", action="store_true", help="do not open the page")
     playground.add_argument(
         "--model",
@@ -92,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
 def _positive(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 999999")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
     return int(text)
 
 

@@ -5,6 +5,7 @@ model the answers are real, without one a scripted model demonstrates.
 """
 
 import asyncio
+import contextlib
 import logging
 import sys
 import webbrowser
@@ -23,6 +24,16 @@ BOT_NAME = {"zh": "小助手", "en": "Assistant"}
 _log = logging.getLogger(__name__)
 
 
+class CannotListen(OSError):
+    """The page's address cannot be used."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        reason = (error.strerror or str(error)).rpartition(": ")[2]
+        super().__init__(
+            f"cannot listen on {host}, port {port} ({reason}); give another --port (0 picks one) or --host"
+        )
+
+
 def play(settings: Settings, *, host: str, port: int, browser: bool, scripted: bool) -> None:
     """Serves the playground until Ctrl-C.
 
@@ -31,6 +42,10 @@ def play(settings: Settings, *, host: str, port: int, browser: bool, scripted: b
         host, port: of the page; port 0 picks a free one.
         browser: whether to open the page.
         scripted: the scripted model instead of the configured one.
+
+    Raises:
+        DataLocked, StoreError: another playground works on the folder, or the database cannot be used.
+        CannotListen: the port is taken, or the host is none of this machine's.
     """
     folder = settings.data_dir / "playground"
     with lock.hold(folder):
@@ -39,7 +54,12 @@ def play(settings: Settings, *, host: str, port: int, browser: bool, scripted: b
 
 async def _play(settings: Settings, host: str, port: int, browser: bool, scripted: bool) -> None:
     name = settings.bot_name or BOT_NAME[settings.language]
-    async with Simulator(bot_id=BOT_ID, secret=SECRET, bot_name=name, host=host, port=port) as simulator:
+    async with contextlib.AsyncExitStack() as stack:
+        simulator = Simulator(bot_id=BOT_ID, secret=SECRET, bot_name=name, host=host, port=port)
+        try:
+            await stack.enter_async_context(simulator)
+        except OSError as error:
+            raise CannotListen(host, port, error) from error
         settings = replace(settings, bot_id=BOT_ID, bot_secret=SECRET, bot_name=name, ws_url=simulator.ws_url)
         if scripted:
             settings = replace(
@@ -62,8 +82,8 @@ def _say(url: str, settings: Settings, scripted: bool) -> None:
     )
     lines = (
         f"Playground: {url}",
-        f"  model  {model}",
-        f"  data   {settings.data_dir.absolute()}",
+        f"  model   {model}",
+        f"  data    {settings.data_dir.absolute()}",
         f"  prompts {Prompts(settings.prompts_dir).folder.absolute()} (edits apply to the next message)",
         "Ctrl-C stops it.",
     )

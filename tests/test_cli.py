@@ -18,6 +18,9 @@ from agent.simulator import Simulator
 from agent.simulator.model import Reply
 from agent.store import lock, read
 from agent.store.database import open_for_bot
+from tests.wecom import certificates
+from tests.wecom.far import far_side
+from tests.wecom.proxies import proxy
 
 SECRET = "a-secret-of-the-bot"
 # Loading this takes as long as everything else that `--help` does, or more.
@@ -366,6 +369,22 @@ async def test_displaced_ends_with_3_as_a_check_elsewhere_said_it_would(
     assert found.code == 3
     assert "another process subscribed with this Bot ID" in found.err
     assert "Traceback" not in found.err
+
+
+async def test_a_proxy_and_a_ca_of_the_settings_file_are_used(folder: Path, simulator: Simulator) -> None:
+    private = certificates.make(folder, "gateway.corp.example")
+    async with far_side(private.server) as far, proxy(login="user:p%40ss") as middle:
+        url = f"wss://gateway.corp.example:{far.url.rpartition(':')[2]}"
+        added = f"HTTPS_PROXY={middle.url}\nWECOM_CA_FILE={private.ca_file}\n"
+        (folder / ".env").write_text((folder / ".env").read_text() + added)
+        process = await start(folder, "run", WECOM_BOT_WS_URL=url)
+        async with asyncio.timeout(30):
+            await far.until(lambda: far.count("aibot_subscribe") == 1)
+        process.send_signal(signal.SIGTERM)
+        found = await ended(process)
+        assert (found.code, "p%40ss" in found.err) == (0, False)
+        assert middle.asked == [f"CONNECT {url.removeprefix('wss://')} HTTP/1.1"]
+    assert not simulator.gateway.trace
 
 
 async def test_exhausted_attempts_end_with_1(folder: Path, simulator: Simulator) -> None:

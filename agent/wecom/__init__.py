@@ -10,7 +10,6 @@ server.set_message_handler(handle)
 server.run()
 """
 
-from .connection import is_loopback
 from .download import SavedFile
 from .errors import (
     BadFrame,
@@ -65,6 +64,7 @@ from .replies import (
 from .reply_stream import ReplyStream
 from .server import WecomAIBotWsServer
 from .stream import Address, Delivery, Outcome
+from .transport import is_loopback
 from .upload import Media
 from .words import ENGLISH, Words
 

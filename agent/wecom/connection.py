@@ -1,4 +1,4 @@
-"""The shell of a session: the socket, the clock, and the reconnect loop (protocol §1–§5).
+"""The shell of a session: a socket after the other, the clock, and the reconnect loop (protocol §1–§5).
 
 `Line` keeps one subscribed connection to WeCom. Incoming messages are handled where they arrive, in the transport's
 callback: no reader task, no queue, so that nothing a handler does can delay an ack. Knows nothing of messages and
@@ -7,20 +7,14 @@ replies; it carries frames.
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import random
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidURI, ProxyError, WebSocketException
-from websockets.frames import Frame as SocketFrame
-from websockets.frames import Opcode
+from websockets.exceptions import WebSocketException
 
 from . import frames
 from .errors import (
@@ -34,27 +28,12 @@ from .errors import (
 )
 from .frames import Frame
 from .session import Callback, Ended, Request, Session, Settle, State, Subscribed, request_for
+from .transport import DEFAULT_URL, FAILURES, Socket, close, explain, open_socket
 
-DEFAULT_URL = "wss://openws.work.weixin.qq.com"
-
-# Callbacks are text; the bound only keeps a mad peer from filling the memory.
-MAX_MESSAGE_SIZE = 16 * 1024 * 1024
-OPEN_TIMEOUT = 15.0
-CLOSE_TIMEOUT = 1.0
 RECONNECT_LEAST, RECONNECT_CAP = 0.1, 30.0
 JITTER = 0.2
 
 _log = logging.getLogger(__name__)
-
-
-class _Silent(logging.LoggerAdapter[logging.Logger]):
-    """For the library's own lines: at DEBUG it would print every frame, the secret in the first one included."""
-
-    def isEnabledFor(self, level: int) -> bool:
-        return level > logging.DEBUG and super().isEnabledFor(level)
-
-
-_silent = _Silent(_log, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,95 +65,6 @@ def backoff(interval: float, draw: Callable[[], float] = random.random) -> Itera
         delay = min(delay * 2, RECONNECT_CAP)
 
 
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` is this machine; such a connection never goes through a proxy."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """The system's trust, and the certificates of `ca_file` with it.
-
-    Raises:
-        OSError: the file cannot be read or holds no certificate.
-    """
-    context = ssl.create_default_context()
-    if ca_file:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise _CaFileError(f"WECOM_CA_FILE {ca_file!r} cannot be used: {error}") from None
-    return context
-
-
-class _CaFileError(OSError):
-    """The file with the private deployment's certificates is missing or holds none."""
-
-
-class _Socket(ClientConnection):
-    """The library's connection with its message queue cut short: whole messages go straight to `on_message`."""
-
-    on_message: Callable[[bytes], None] | None = None
-    on_lost: Callable[[str], None] | None = None
-    _parts: bytearray | None = None
-    _flushing = False
-
-    def process_event(self, event: Any) -> None:
-        if self.on_message is None or not isinstance(event, SocketFrame):
-            super().process_event(event)
-            return
-        match event.opcode:
-            case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
-                if self._parts is None and event.fin:
-                    self.on_message(bytes(event.data))
-                    return
-                if self._parts is None:
-                    self._parts = bytearray()
-                self._parts += event.data
-                if event.fin:
-                    whole, self._parts = bytes(self._parts), None
-                    self.on_message(whole)
-            case Opcode.CLOSE if self.on_lost is not None:
-                self.on_lost(f"closed by the peer: {self.protocol.close_rcvd}")
-            case _:
-                super().process_event(event)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self.on_lost is not None:
-            closed = self.protocol.close_exc
-            self.on_lost(f"the socket closed: {exc or closed.__cause__ or closed}")
-
-    def write(self, message: bytes) -> None:
-        """Writes one text message into the buffer.
-
-        Raises:
-            WebSocketException, ConnectionError: the socket is closed, the message did not go out.
-        """
-        if self.transport.is_closing():  # asyncio would drop the bytes without a word
-            raise ConnectionError("the socket is closing")
-        self.protocol.send_text(message)
-        if not self._flushing:
-            self._flushing = True
-            self.loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        """Hands over what was written in this turn of the loop in one piece: a hundred chats cost one system call."""
-        self._flushing = False
-        if not self.transport.is_closing():
-            self.send_data()
-
-    def send_data(self) -> None:
-        writes = self.protocol.writes
-        if len(writes) > 1 and all(writes):  # an empty one stands for the end of the stream
-            self.protocol.writes = [b"".join(writes)]
-        super().send_data()
-
-
 class Line:
     """One bot's connection to WeCom, kept for as long as `run` runs.
 
@@ -194,7 +84,7 @@ class Line:
         self._on_callback = on_callback
         self._on_state = on_state or (lambda state, reason: None)
         self._session: Session | None = None
-        self._socket: _Socket | None = None
+        self._socket: Socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._ended: asyncio.Future[Ended] | None = None
@@ -315,10 +205,9 @@ class Line:
         """Opens a connection, lives through it, and returns why it ended."""
         self._on_state("connecting", "")
         try:
-            socket = await self._open()
-        # ValueError: a URL or host name that cannot be read; ImportError: a SOCKS proxy without its library.
-        except (OSError, WebSocketException, TimeoutError, EOFError, ValueError, ImportError) as error:
-            reason = _explain(error, self._settings)
+            socket = await open_socket(self._settings.url, self._settings.ca_file)
+        except FAILURES as error:
+            reason = explain(error, self._settings.url)
             self._on_state("down", reason)
             return ConnectionLost(reason, written=False)
         loop = asyncio.get_running_loop()
@@ -345,32 +234,12 @@ class Line:
             socket.on_lost = None
             session.end(reason)
             self._on_state("down", reason)
-            await _close(socket)
+            await close(socket)
         if ended.displaced:
             raise Displaced
         if isinstance(ended.error, CredentialsRefused):
             raise ended.error
         return ended.error
-
-    async def _open(self) -> _Socket:
-        parts = urlsplit(self._settings.url)
-        extra: dict[str, Any] = {}
-        if parts.scheme == "wss":
-            extra["ssl"] = tls_context(self._settings.ca_file)
-        socket = await connect(
-            self._settings.url,
-            logger=_silent,
-            compression=None,
-            proxy=None if is_loopback(parts.hostname) else True,
-            open_timeout=OPEN_TIMEOUT,
-            close_timeout=CLOSE_TIMEOUT,
-            ping_interval=None,
-            max_size=MAX_MESSAGE_SIZE,
-            create_connection=_Socket,
-            **extra,
-        )
-        assert isinstance(socket, _Socket)
-        return socket
 
     def _received(self, session: Session, data: bytes) -> None:
         if session is not self._session:
@@ -434,37 +303,3 @@ class Line:
         waiters, self._up_waiters = self._up_waiters, []
         for waiter in waiters:
             waiter()
-
-
-async def _close(socket: _Socket) -> None:
-    """Says goodbye if the peer still listens; never takes longer than the close timeout."""
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT * 2):
-            await socket.close()
-    except (OSError, WebSocketException, TimeoutError):
-        pass
-    finally:
-        socket.transport.abort()
-
-
-def _explain(error: Exception, settings: LineSettings) -> str:
-    """A failed connection attempt in words that name the remedy."""
-    match error:
-        case ssl.SSLCertVerificationError():
-            return (
-                f"{settings.url} shows a certificate that is not trusted ({error.verify_message}); "
-                "for a private deployment set WECOM_CA_FILE to its CA certificate"
-            )
-        case _CaFileError():
-            return str(error)
-        case InvalidURI():
-            return f"{error}; WECOM_BOT_WS_URL looks like {DEFAULT_URL!r}"
-        case InvalidProxy() | ImportError():
-            return f"{error}; correct HTTPS_PROXY or exempt the host with NO_PROXY"
-        case ProxyError():
-            return f"the proxy does not let the connection through: {error}; correct HTTPS_PROXY or set NO_PROXY"
-        case InvalidHandshake():
-            return f"{settings.url} does not answer as a WebSocket server: {error}"
-        case TimeoutError():
-            return f"{settings.url} did not answer within {OPEN_TIMEOUT:g} s"
-    return f"cannot reach {settings.url}: {error or type(error).__name__}"

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from .connection import is_loopback, tls_context
 from .errors import MediaError, MediaTooLarge, MediaUnavailable, MediaUndecryptable
 from .sniff import HEAD_SIZE, sniff
+from .transport import is_loopback, tls_context
 
 if TYPE_CHECKING:
     import httpx2

@@ -23,7 +23,7 @@ from typing import Any
 
 from . import frames, split, stream, thinking
 from .answers import Answers, answer_event, body_of, pushed_text
-from .connection import DEFAULT_URL, Line, LineSettings
+from .connection import Line, LineSettings
 from .download import SIZE_LIMIT, Downloader, SavedFile
 from .errors import ConnectionLost, MediaUnavailable, RequestFailed, RequestTimeout, WecomError
 from .frames import Frame
@@ -33,6 +33,7 @@ from .messages import EventReqMsg, ReqMsg, parse
 from .replies import RspMarkdownMsg, RspMediaMsg, RspMsg, RspStreamMsg, RspTextMsg, RspVideoMsg
 from .reply_stream import CLOSING_GRACE, ReplyStream
 from .stream import CONFLICT, CONTENT_LIMIT, GONE, Address, Delivery, Stream, addressed
+from .transport import DEFAULT_URL
 from .upload import Media, upload
 from .words import Words
 

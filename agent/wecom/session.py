@@ -25,9 +25,6 @@ MISSING_FIELD = 40058
 PATIENCE_SHARE = 1 / 6
 PATIENCE_MIN, PATIENCE_MAX = 0.2, 5.0
 
-# Pings whose acks are still told apart from acks that belong to nothing.
-PINGS_REMEMBERED = 8
-
 # A late ack is waited for this many timeouts long; after that it is taken for lost.
 LATE_ACK_TIMEOUTS = 3
 
@@ -115,7 +112,6 @@ class Session:
         self.outgoing: list[bytes] = []
         self._subscribe_id = ""
         self._lanes: dict[str, _Lane] = {}
-        self._pings: deque[str] = deque(maxlen=PINGS_REMEMBERED)
         self._asked = 0
         self._alive_at = self._asked_at = self._ping_at = self._deadline = 0.0
         self.next_at = float("inf")
@@ -182,12 +178,7 @@ class Session:
             return self._acked(frame, lane, now)
         if self.state is State.SUBSCRIBING and frame.req_id in (self._subscribe_id, ""):
             return self._subscribe_acked(frame, now)
-        if frame.req_id in self._pings:
-            self._pings.remove(frame.req_id)
-            return self._refused(frame) if frame.errcode else None
-        if frame.errcode:
-            return self._orphan(frame)
-        return None
+        return self._orphan(frame) if frame.errcode else None
 
     def tick(self, now: float) -> Ended | None:
         """Does what is due at `now`: timeouts, pings, and the end of a line that no longer answers."""
@@ -220,9 +211,7 @@ class Session:
             self._asked_at = now
         self._asked += 1
         self._ping_at = now + self._patience
-        req_id = frames.new_req_id(frames.PING)
-        self._pings.append(req_id)
-        self.outgoing.append(frames.build(frames.PING, req_id))
+        self.outgoing.append(frames.build(frames.PING, frames.new_req_id(frames.PING)))
         return None
 
     def _wake_by(self, at: float) -> None:
@@ -266,7 +255,7 @@ class Session:
     def _acked(self, frame: Frame, lane: _Lane, now: float) -> Ended | None:
         request = lane.waiting
         if frame.errcode == NOT_SUBSCRIBED:
-            ended = self._refused(frame)  # first, so that what the waiter sends again waits for the next session
+            ended = self._unsubscribed(frame)  # first, so that what the waiter sends again waits for the next session
             if request is not None:
                 lane.waiting = None
                 request.settle(ConnectionLost("errcode 846609, not subscribed", written=False), True)
@@ -286,15 +275,13 @@ class Session:
             del self._lanes[frame.req_id]
         return None
 
-    def _refused(self, frame: Frame) -> Ended | None:
-        if frame.errcode == NOT_SUBSCRIBED:
-            return self._lost(f"the subscription is gone (errcode 846609: {frame.errmsg!r})")
-        _log.warning("a ping was answered with errcode %s: %r", frame.errcode, frame.errmsg)
-        return None
+    def _unsubscribed(self, frame: Frame) -> Ended:
+        return self._lost(f"the subscription is gone (errcode 846609: {frame.errmsg!r})")
 
     def _orphan(self, frame: Frame) -> Ended | None:
+        """An error for a ping, a frame that was given up, or one whose req_id WeCom left out (§1.1)."""
         if frame.errcode == NOT_SUBSCRIBED:
-            return self._refused(frame)
+            return self._unsubscribed(frame)
         unacked = [lane.waiting for lane in self._lanes.values() if lane.waiting is not None]
         suspect = max(unacked, key=lambda request: request.deadline - request.timeout, default=None)
         if not frame.req_id and suspect is not None:

@@ -1,18 +1,16 @@
-"""The line over real sockets: reconnecting, half-open lines, garbage, proxies, certificates."""
+"""The line over real sockets: reconnecting, half-open lines, requests, garbage."""
 
 import asyncio
 import itertools
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.wecom import connection, frames
-from agent.wecom.connection import Line, LineSettings, backoff, is_loopback, tls_context
+from agent.wecom import connection, frames, transport
+from agent.wecom.connection import Line, LineSettings, backoff
 from agent.wecom.errors import (
     ConnectionLost,
     CredentialsRefused,
@@ -23,56 +21,16 @@ from agent.wecom.errors import (
     WecomError,
 )
 from agent.wecom.frames import Frame
-from tests.wecom import certificates
 from tests.wecom.far import Far, error, far_side, ok, text
 from tests.wecom.golden import golden
-from tests.wecom.proxies import proxy, relay
+from tests.wecom.lines import Running
+from tests.wecom.proxies import relay
 
 
 @pytest.fixture
 async def far() -> AsyncIterator[Far]:
     async with far_side() as one:
         yield one
-
-
-class Running:
-    """A line that runs, what came over it, and what it said of itself."""
-
-    def __init__(self, url: str, **settings: Any) -> None:
-        settings = {"reconnect_interval": 0.1, "request_timeout": 5.0, **settings}
-        self.callbacks: list[Frame] = []
-        self.states: list[tuple[str, str]] = []
-        self.line = Line(LineSettings("bot", "secret", url, **settings), self.callbacks.append, self._changed)
-        self._told = asyncio.Event()
-
-    def _changed(self, state: str, reason: str) -> None:
-        self.states.append((state, reason))
-        self._told.set()
-
-    async def told(self, state: str, times: int) -> str:
-        """The reason with which the line has said `state` so many times."""
-        async with asyncio.timeout(15.0):
-            while len(reasons := [reason for one, reason in self.states if one == state]) < times:
-                self._told.clear()
-                await self._told.wait()
-        return reasons[times - 1]
-
-    @asynccontextmanager
-    async def up(self) -> AsyncIterator["Running"]:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.line.run())
-            async with asyncio.timeout(15.0):
-                await self.line.ready()
-            try:
-                yield self
-            finally:
-                task.cancel()
-
-    async def ends(self) -> WecomError:
-        with pytest.raises(WecomError) as caught:
-            async with asyncio.timeout(15.0):
-                await self.line.run()
-        return caught.value
 
 
 # --- connecting again
@@ -475,7 +433,7 @@ async def test_bytes_that_are_no_utf_8_are_read_all_the_same(far: Far) -> None:
 
 
 async def test_a_mad_peer_does_not_fill_the_memory(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MAX_MESSAGE_SIZE", 100_000)
+    monkeypatch.setattr(transport, "MAX_MESSAGE_SIZE", 100_000)
     async with Running(far.url).up():
         await far.send('{"cmd":"x","body":"' + "y" * 200_000 + '"}')
         await far.until(lambda: far.count(frames.SUBSCRIBE) == 2)
@@ -509,107 +467,6 @@ async def test_the_secret_is_logged_at_no_level(far: Far, caplog: pytest.LogCapt
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets.server")]
     assert any("subscribed" in line for line in ours)
     assert not any("secret" in line or "private" in line for line in ours)
-
-
-# --- TLS
-
-
-async def test_a_private_ca_is_accepted_with_its_file_and_refused_without(tmp_path: Path) -> None:
-    private = certificates.make(tmp_path, "127.0.0.1")
-    async with far_side(private.server) as far:
-        async with Running(far.url, ca_file=str(private.ca_file)).up() as running:
-            await running.line.request(frames.SEND, {})
-        failure = await Running(far.url, max_reconnect_attempts=0).ends()
-    assert "a certificate that is not trusted" in str(failure.__cause__)
-    assert "set WECOM_CA_FILE to its CA certificate" in str(failure.__cause__)
-
-
-async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
-    private = certificates.make(tmp_path, "elsewhere.example")
-    async with far_side(private.server) as far:
-        failure = await Running(far.url, ca_file=str(private.ca_file), max_reconnect_attempts=0).ends()
-    assert "not trusted" in str(failure.__cause__)
-
-
-@pytest.mark.parametrize("content", [None, "", "no certificate"])
-async def test_a_ca_file_that_is_none_is_said(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "ca.pem"
-    if content is not None:
-        path.write_text(content)
-    failure = await Running("wss://127.0.0.1:1", ca_file=str(path), max_reconnect_attempts=0).ends()
-    assert f"WECOM_CA_FILE {str(path)!r} cannot be used" in str(failure.__cause__)
-    with pytest.raises(OSError, match="WECOM_CA_FILE"):
-        tls_context(str(path))
-
-
-# --- proxies
-
-
-HOST = "gateway.corp.example"
-
-
-@pytest.mark.parametrize("spelling", ["HTTPS_PROXY", "https_proxy"])
-@pytest.mark.parametrize("login", ["", "user:p%40ss word"])
-async def test_a_proxy_is_used_for_a_host_that_only_it_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str, login: str
-) -> None:
-    private = certificates.make(tmp_path, HOST)
-    async with far_side(private.server) as far, proxy(login=login) as middle:
-        monkeypatch.setenv(spelling, middle.url)
-        port = far.url.rpartition(":")[2]
-        async with Running(f"wss://{HOST}:{port}", ca_file=str(private.ca_file)).up() as running:
-            await running.line.request(frames.SEND, {})
-        assert middle.asked == [f"CONNECT {HOST}:{port} HTTP/1.1"]
-    assert far.count(frames.SEND) == 1
-
-
-async def test_no_proxy_goes_past_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with proxy() as middle:
-        monkeypatch.setenv("HTTPS_PROXY", middle.url)
-        monkeypatch.setenv("NO_PROXY", "other.example,.corp.example")
-        failure = await Running(f"wss://{HOST}", max_reconnect_attempts=0).ends()
-        assert middle.asked == []
-    assert "cannot reach" in str(failure.__cause__)
-
-
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-async def test_this_machine_is_never_reached_through_a_proxy(
-    far: Far, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    async with proxy() as middle:
-        for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            monkeypatch.setenv(variable, middle.url)
-        async with Running(far.url.replace("127.0.0.1", name)).up() as running:
-            await running.line.request(frames.SEND, {})
-        assert middle.asked == []
-
-
-@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "502 Bad Gateway"])
-async def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
-    async with proxy(status) as middle:
-        monkeypatch.setenv("HTTPS_PROXY", middle.url)
-        failure = await Running(f"wss://{HOST}", max_reconnect_attempts=0).ends()
-    assert "the proxy does not let the connection through" in str(failure.__cause__)
-    assert status[:3] in str(failure.__cause__)
-    assert "HTTPS_PROXY" in str(failure.__cause__)
-
-
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1:1", "socks5://127.0.0.1:1"])
-async def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", url)
-    failure = await Running(f"wss://{HOST}", max_reconnect_attempts=0).ends()
-    assert "NO_PROXY" in str(failure.__cause__)
-
-
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [
-        ("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("10.0.0.1", False),
-        ("localhost.example", False), ("", False), (None, False), ("openws.work.weixin.qq.com", False),
-    ],
-)  # fmt: skip
-def test_loopback(host: str | None, local: bool) -> None:
-    assert is_loopback(host) is local
 
 
 async def test_states_are_told_in_order(far: Far) -> None:

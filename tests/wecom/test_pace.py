@@ -3,7 +3,7 @@
 import pytest
 
 from agent.wecom import frames
-from agent.wecom.pace import ENVELOPE, INTERVAL, Pace, cost
+from agent.wecom.pace import COST_BASE, COST_FACTOR, ENVELOPE, INTERVAL, THINKING_FACTOR, Pace, cost
 from tests.wecom.play import Play, after, stream, tokens
 
 ENGLISH = ("The quick brown fox jumps over the lazy dog. " * 500)[:20_400]
@@ -52,6 +52,17 @@ def test_the_estimate_is_not_below_the_wire(content: str) -> None:
     body = {"msgtype": "stream", "stream": {"id": "stream_1700000000000_0a1b2c3d", "finish": False, "content": content}}
     assert cost(content) >= len(frames.build(frames.RESPOND, "R" * 36, body))
     assert cost(content) - len(content.encode()) <= ENVELOPE + len(content)
+
+
+@pytest.mark.parametrize(("text", "thinking"), [("", ""), ("字" * 300, ""), ("", "想" * 3000)])
+def test_what_may_be_spent_grows_with_text_and_reasoning_and_is_kept(text: str, thinking: str) -> None:
+    pace, spent, frame = Pace(30.0), 0, "x" * 7000
+    pace.grew(text, thinking)
+    while pace.next_at(news=True) == 100.0 + INTERVAL or not spent:
+        pace.sent(frame, 100.0)
+        spent += cost(frame)
+    allowed = COST_BASE + COST_FACTOR * len(text.encode()) + THINKING_FACTOR * len(thinking.encode())
+    assert allowed - cost(frame) < spent <= allowed
 
 
 def test_without_news_or_money_a_bubble_is_refreshed_when_it_was_silent_for_long() -> None:

@@ -325,6 +325,30 @@ def test_after_a_timeout_acks_are_doubtful_until_none_is_missing() -> None:
     assert bench.outcomes["c"][1] is True
 
 
+def test_each_missing_ack_counts() -> None:
+    bench = Bench()
+    for name in ("a", "b"):
+        bench.send(name, seconds=5.0)
+        bench.tick(bench.now + 5.0)
+    bench.ack("R")  # a's or b's: one is missing still
+    bench.send("c")
+    bench.ack("R")
+    assert bench.outcomes["c"][1] is False
+    bench.ack("R")
+    bench.send("d")
+    bench.ack("R")
+    assert bench.outcomes["d"][1] is True
+
+
+def test_an_unknown_command_is_no_ack(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.send("a")
+    assert bench.receive({"cmd": "aibot_new_callback", "headers": {"req_id": "R"}, "body": {}, "errcode": 0}) is None
+    assert bench.outcomes == {}
+    bench.ack("R")
+    assert bench.outcomes["a"][1] is True
+
+
 def test_a_lost_ack_is_given_up_after_a_pause() -> None:
     bench = Bench()
     bench.send("a", seconds=5.0)
