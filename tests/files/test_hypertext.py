@@ -21,7 +21,7 @@ def test_a_page() -> None:
         <script>alert(1)</script><p hidden>ignore</p><div style="display: none">ignore</div></body></html>"""
     )
     assert extract.text == (
-        "# 标题\n\n第一段，粗体 [链接](https://example.com/x) run\n新行\n\n- 一\n\n- 二\n\n- 内\n\n"
+        "# 标题\n\n第一段，粗体 [链接](https://example.com/x) run\n新行\n\n- 一\n- 二\n  - 内\n\n"
         "```\na\n  b\n```\n\n[image: 示意图]\n\n"
     )
     assert extract.facts["title"] == "年度 报告"

@@ -1,5 +1,7 @@
 import datetime as dt
 import io
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -7,9 +9,11 @@ import pytest
 import xlsxwriter
 
 from agent.files import sheets
-from agent.files.extract import Extract, Limits
+from agent.files.extract import Extract, Limits, Unreadable
 from agent.files.kinds import Sort
+from agent.files.reader import Reader
 from agent.files.sheets import shown
+from tests.files.compound import workbook
 from tests.files.conftest import here, saved
 
 
@@ -131,3 +135,25 @@ def test_a_cell_cannot_break_its_table() -> None:
     book.active.append(["\u202eevil\u200b", "x"])
     text = read(book).text
     assert "| # | a\\|b | line1<br>line2 |" in text and "| 2 | evil | x |" in text
+
+
+def test_old_workbooks() -> None:
+    rows: list[list[str | float]] = [["姓名", "金额"], ["张三", 1234.5], ["李四", 7]]
+    extract = here(sheets, workbook(rows, "#,##0.00"), Sort("xls", "XLS"))
+    assert extract.text == (
+        "[sheet 表1]\n(rows 1-3, columns A-B)\n| # | 姓名 | 金额 |\n|---|---|---|\n"
+        "| 2 | 张三 | 1,234.50 |\n| 3 | 李四 | 7.00 |\n\n"
+    )
+    dates = here(sheets, workbook([["日期", 45717.0], ["时间", 0.5]], "yyyy-mm-dd"), Sort("xls", "XLS"))
+    assert "| 2025-03-01 |" in dates.text and "12:00:00" in dates.text
+    with pytest.raises(Unreadable, match="encrypted"):
+        here(sheets, workbook(rows, encrypted=True), Sort("xls", "XLS"))
+
+
+async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
+    book = openpyxl.Workbook()
+    book.active.append([1, "=A1", 0.5, "文字", dt.date.fromisoformat("2025-03-01")])
+    book.active["C1"].number_format = "0%"
+    for name, content in (("a.xlsx", saved(book)), ("b.xls", workbook([["x", 45717.0]], "yyyy-mm-dd"))):
+        extract = await reader.read(write(name, content), "wrong.txt")
+        assert extract == here(sheets, content, Sort(extract.kind, extract.kind.upper()))

@@ -1,4 +1,6 @@
 import io
+from collections.abc import Callable
+from pathlib import Path
 
 import pptx
 from PIL import Image
@@ -8,10 +10,11 @@ from pptx.util import Inches
 
 from agent.files import slides
 from agent.files.kinds import Sort
+from agent.files.reader import Reader
 from tests.files.conftest import here, saved
 
 
-def test_a_presentation() -> None:
+def report() -> bytes:
     show = pptx.Presentation()
     show.core_properties.title = "汇报"
     first = show.slides.add_slide(show.slide_layouts[1])
@@ -27,15 +30,10 @@ def test_a_presentation() -> None:
     first.notes_slide.notes_text_frame.text = "备注"
     second = show.slides.add_slide(show.slide_layouts[6])
     second.element.set("show", "0")
-    extract = here(slides, saved(show), Sort("pptx", "PPTX"))
-    assert extract.text == (
-        "[slide 1]\n## 季度 总结\n\n- 一\n  - 二\n\ngrouped\n\nbelow\n\nSpeaker notes: 备注\n\n[slide 2]\n"
-    )
-    assert [entry.title for entry in extract.outline] == ["slide 1: 季度 总结", "slide 2: (hidden in the show)"]
-    assert extract.facts["slides"] == 2
+    return saved(show)
 
 
-def test_tables_charts_and_pictures() -> None:
+def figures() -> bytes:
     show = pptx.Presentation()
     slide = show.slides.add_slide(show.slide_layouts[6])
     table = slide.shapes.add_table(2, 2, 0, 0, Inches(3), Inches(1)).table
@@ -50,9 +48,27 @@ def test_tables_charts_and_pictures() -> None:
     picture = io.BytesIO()
     Image.new("RGB", (9, 9)).save(picture, "PNG")
     slide.shapes.add_picture(picture, 0, Inches(5)).name = "logo"
-    extract = here(slides, saved(show), Sort("pptx", "PPTX"))
+    return saved(show)
+
+
+def test_a_presentation() -> None:
+    extract = here(slides, report(), Sort("pptx", "PPTX"))
+    assert extract.text == (
+        "[slide 1]\n## 季度 总结\n\n- 一\n  - 二\n\ngrouped\n\nbelow\n\nSpeaker notes: 备注\n\n[slide 2]\n"
+    )
+    assert [entry.title for entry in extract.outline] == ["slide 1: 季度 总结", "slide 2: (hidden in the show)"]
+    assert extract.facts["slides"] == 2
+
+
+def test_tables_charts_and_pictures() -> None:
+    extract = here(slides, figures(), Sort("pptx", "PPTX"))
     assert extract.text == (
         "[slide 1]\n| 项目 | 金额 |\n|---|---|\n| a\\|b | 5 |\n\n"
         "[chart: 趋势]\n|  | 收入 |\n|---|---|\n| 一季度 | 1.5 |\n| 二季度 |  |\n\n[image 1: logo]\n\n"
     )
     assert extract.images == ("ppt/media/image1.png",)
+
+
+async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
+    for content in (report(), figures()):
+        assert await reader.read(write("a", content), "a.pptx") == here(slides, content, Sort("pptx", "PPTX"))

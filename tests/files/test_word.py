@@ -1,5 +1,7 @@
 import io
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import docx
@@ -15,6 +17,7 @@ from PIL import Image
 from agent.files import numbering, word
 from agent.files.extract import Extract
 from agent.files.kinds import Sort
+from agent.files.reader import Reader
 from tests.files.conftest import here, saved
 
 W = nsdecls("w")
@@ -156,7 +159,7 @@ def test_tables() -> None:
     )
 
 
-def test_text_boxes_headers_footers_comments_and_pictures() -> None:
+def rich() -> Any:
     document = docx.Document()
     paragraph = document.add_paragraph("正文")
     box = "<w:txbxContent><w:p><w:r><w:t>文本框</w:t></w:r></w:p></w:txbxContent>"
@@ -167,7 +170,11 @@ def test_text_boxes_headers_footers_comments_and_pictures() -> None:
     picture = io.BytesIO()
     Image.new("RGB", (9, 9)).save(picture, "PNG")
     document.add_picture(picture)
-    extract = read(document)
+    return document
+
+
+def test_text_boxes_headers_footers_comments_and_pictures() -> None:
+    extract = read(rich())
     assert extract.text == (
         "正文\n\n文本框\n\n[image 1]\n\n[comments]\n- 李: 请核对\n\n[headers and footers]\n机密 No.7\n\n"
     )
@@ -201,3 +208,8 @@ def test_a_document_with_macros() -> None:
     document.part._content_type = "application/vnd.ms-word.document.macroEnabled.main+xml"
     assert read(document).text == "text\n\n"
     assert document.element.body.find(qn("w:p")) is not None
+
+
+async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
+    content = saved(rich())
+    assert await reader.read(write("a", content), "a") == here(word, content, Sort("docx", "DOCX"))
