@@ -47,7 +47,7 @@ def write(grid: Grid, out: Manuscript, *, columns: int, room: int) -> None:
     for remark in remarks:
         out.write(f"({remark})")
     if not grid.rows:
-        out.write("(empty)\n")
+        out.paragraph("(empty)")
         return
     captions = _captions(grid.rows)
     for _, cells in grid.rows[:captions]:

@@ -17,8 +17,8 @@ _UNSEEN = frozenset({"script", "style", "noscript", "template", "head", "svg", "
 # fmt: off
 _BLOCKS = frozenset((
     "address", "article", "aside", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset",
-    "figcaption", "figure", "footer", "form", "header", "hr", "html", "li", "main", "nav", "ol", "p", "section",
-    "summary", "ul", "tr", "td", "th", "tbody", "thead", "tfoot", "table",
+    "figcaption", "figure", "footer", "form", "header", "hr", "html", "li", "main", "nav", "p", "section",
+    "summary", "tr", "td", "th", "tbody", "thead", "tfoot", "table",
 ))
 # fmt: on
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -49,12 +49,18 @@ class _Page:
         self._out = out
         self._text: list[str] = []
         self._tables = 0
+        self._depth = 0  # of lists
+        self._mark = ""
 
-    def flush(self, prefix: str = "") -> None:
+    def flush(self) -> None:
+        """Writes what has gathered, as the item of a list if one has begun."""
         gathered = "\n".join(filter(None, map(line, "".join(self._text).split("\n"))))
         self._text.clear()
-        if gathered:
-            self._out.paragraph(prefix + gathered)
+        if gathered and self._mark:
+            self._out.write(f"{'  ' * (self._depth - 1)}{self._mark}{gathered}")
+            self._mark = ""
+        elif gathered:
+            self._out.paragraph(gathered)
 
     def block(self, element: html.HtmlElement) -> None:
         """Writes an element and everything in it."""
@@ -70,10 +76,19 @@ class _Page:
         elif tag == "table" and self._is_data(element):
             self.flush()
             self._table(element)
+        elif tag in ("ul", "ol"):
+            self.flush()
+            self._depth += 1
+            self._inside(element)
+            self.flush()
+            self._depth -= 1
+            if not self._depth:
+                self._out.write("\n")
         elif tag in _BLOCKS:
             self.flush()
+            self._mark = "- " if tag == "li" else self._mark
             self._inside(element)
-            self.flush("- " if tag == "li" else "")
+            self.flush()
         else:
             self._inline(tag, element)
 

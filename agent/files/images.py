@@ -1,6 +1,7 @@
 """Images and PDF pages as pictures for a model: upright, shrunk, without metadata, bounded in bytes. For the child."""
 
 import io
+import struct
 from typing import BinaryIO
 
 from PIL import Image as Pillow
@@ -13,10 +14,12 @@ from agent.files.manuscript import Manuscript
 
 LONG_SIDE = 1568
 PICTURE_BYTES = 1_500_000
+PNG_BYTES = 600_000
 # A screenshot of a whole conversation or page is cut, once it is this many times longer than wide.
 _LONG = 3
 _PARTS = 6
 _OVERLAP = 100
+_STEP = LONG_SIDE - _OVERLAP
 _FEW_COLOURS = 256
 
 
@@ -30,20 +33,17 @@ def read(file: BinaryIO, sort: Sort, limits: Limits, out: Manuscript) -> Extract
 def picture(file: BinaryIO, format: str, limits: Limits) -> Image:
     """The image, shrunk, and cut where it is long; of several frames the first."""
     with _open(file, format, limits) as image:
-        frames = getattr(image, "n_frames", 1)
-        turned = image.getexif().get(0x0112, 1) >= 5  # orientations that swap the sides
-        width, height = image.size[::-1] if turned else image.size
         short, long = sorted(image.size)
         cut = long > short * _LONG and long > LONG_SIDE
-        step = LONG_SIDE - _OVERLAP
-        scale = min(1.0, LONG_SIDE / short, (_PARTS * step + _OVERLAP) / long) if cut else min(1.0, LONG_SIDE / long)
+        longest = _PARTS * _STEP + _OVERLAP
+        scale = min(1.0, LONG_SIDE / short, longest / long) if cut else min(1.0, LONG_SIDE / long)
         try:
-            small = _shrunk(image, scale)
-        except (OSError, SyntaxError) as error:
+            upright = ImageOps.exif_transpose(_shrunk(image, scale))
+        except (OSError, SyntaxError, ValueError, struct.error) as error:
             raise Unreadable("broken", f"a damaged image ({type(error).__name__})", format) from None
-    upright = ImageOps.exif_transpose(small)
-    parts = tuple(encode(part) for part in _cut(upright, step)) if cut else (encode(upright),)
-    return Image(parts, width, height, format, frames)
+        size = image.size if (upright.width > upright.height) == (image.width > image.height) else image.size[::-1]
+        parts = tuple(map(encode, _cut(upright) if cut else [upright]))
+        return Image(parts, *size, format, getattr(image, "n_frames", 1))
 
 
 def inside(file: BinaryIO, member: str, limits: Limits) -> Image:
@@ -66,8 +66,8 @@ def encode(image: Pillow.Image) -> Picture:
     elif image.mode not in ("RGB", "L"):
         image = image.convert("RGB")
     if "A" in image.getbands() or image.getcolors(_FEW_COLOURS):
-        data = _saved(image, "PNG", optimize=True)
-        if len(data) <= PICTURE_BYTES:
+        data = _saved(image, "PNG")
+        if len(data) <= PNG_BYTES:
             return Picture(data, "image/png", *image.size)
     if "A" in image.getbands():
         white = Pillow.new("RGBA", image.size, "white")
@@ -98,7 +98,7 @@ def _shrunk(image: Pillow.Image, scale: float) -> Pillow.Image:
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     image.draft("RGB", size)  # JPEG alone: decodes at a fraction of its size
     image.load()
-    if image.mode.startswith(("I", "F")):  # 16 bits a channel
+    if image.mode.startswith("I"):  # 16 bits a channel
         image = image.point(lambda value: value * (1 / 256)).convert("L")
     elif image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -110,10 +110,10 @@ def _shrunk(image: Pillow.Image, scale: float) -> Pillow.Image:
     return image
 
 
-def _cut(image: Pillow.Image, step: int) -> list[Pillow.Image]:
+def _cut(image: Pillow.Image) -> list[Pillow.Image]:
     tall = image.height > image.width
     length = image.height if tall else image.width
-    starts = range(0, max(length - _OVERLAP, 1), step)
+    starts = range(0, max(length - _OVERLAP, 1), _STEP)
     boxes = [
         (0, at, image.width, min(at + LONG_SIDE, length))
         if tall

@@ -180,11 +180,12 @@ def _number(value: float, format: str) -> str:
     found = _NUMBER.fullmatch(code)
     if found is None or found[2].endswith(","):
         text = f"{value:.15g}"
-        return f"{value:.0f}" if "e+" in text else text
+        return str(value) if isinstance(value, int) else f"{value:.0f}" if "e+" in text else text
     before, whole, decimals, percent, behind = found.groups(default="")
     text = f"{abs(value) * (100 if percent else 1):{',' if ',' in whole else ''}.{len(decimals)}f}"
     for _ in decimals[decimals.rfind("0") + 1 :]:  # digits that show only if they say something
         text = text.removesuffix("0").removesuffix(".")
-    if whole.strip("0") == "":
-        text = text.rjust(len(whole) + (len(decimals) + 1 if decimals else 0), "0")
+    if not whole.strip("0"):  # leading zeros of codes
+        digits, point, rest = text.partition(".")
+        text = digits.zfill(len(whole)) + point + rest
     return f"{'-' if value < 0 else ''}{before}{text}{percent}{behind}".strip()

@@ -23,7 +23,7 @@ from reportlab.pdfgen import canvas
 from agent.files import child
 from agent.files.extract import Extract, Limits, Unreadable
 from agent.files.reader import Reader
-from tests.files.compound import compound
+from tests.files.compound import compound, workbook
 from tests.files.conftest import saved
 
 Write = Callable[[str, bytes | str], Path]
@@ -108,6 +108,7 @@ async def test_wrong_extensions_do_not_matter(reader: Reader, write: Write) -> N
         (compound("PowerPoint Document"), "a.ppt", "old_format", "PPT"),
         (compound("WordDocument"), "公文.wps", "old_format", "DOC"),
         (compound("Workbook"), "a.xls", "broken", "XLS"),
+        (workbook([["x"]], encrypted=True), "a.xls", "encrypted", "XLS"),
         (b"{\\rtf1 x}", "a.doc", "old_format", "RTF"),
         (b"Rar!\x1a\x07\0 and more", "a.rar", "unsupported", "RAR"),
         (b"\0\0\0\x18ftypheic" + bytes(100), "a.heic", "unsupported", "HEIC"),
