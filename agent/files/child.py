@@ -36,6 +36,7 @@ _ENCODINGS = """ascii latin-1 utf-8-sig utf-16 utf-16-le utf-16-be utf-32 cp1252
     shift_jis mac-roman""".split()  # noqa: SIM905
 _SPENT = 0.6
 _OLD = ("doc", "ppt")
+_ZIPPED = ("docx", "xlsx", "xlsm", "pptx")
 
 
 def main(order: dict[str, Any]) -> None:
@@ -72,7 +73,7 @@ def _carry_out(
     order: dict[str, Any], sort: kinds.Sort, file: BinaryIO, limits: Limits, blobs: list[bytes]
 ) -> dict[str, Any]:
     do, inside = order["do"], order.get("inside", "")
-    _expect(sort, None if inside else _EXPECTED.get(do))
+    _expect(sort, None if inside else _EXPECTED.get(do), order.get("ending", ""))
     module = _load("images" if inside else _READERS[sort.kind], sort)
     fence.close_off()
     if do == "read":
@@ -89,8 +90,10 @@ def _carry_out(
     return {"pictures": [[len(each.data), each.mime, each.width, each.height] for each in pictures], "image": facts}
 
 
-def _expect(sort: kinds.Sort, kind: Kind | None) -> None:
+def _expect(sort: kinds.Sort, kind: Kind | None, ending: str) -> None:
     """Raises Unreadable for what nobody can read, and for another kind than the order is for."""
+    if sort == kinds.ZIP and ending in _ZIPPED:
+        raise Unreadable("broken", "no office file inside", ending.upper())
     if sort.encrypted:
         raise Unreadable("encrypted", "", sort.format)
     if sort.kind in _OLD:
