@@ -26,24 +26,10 @@ from pptx.oxml.ns import qn
 from pptx.util import Pt
 
 from . import arguments as read
+from . import planning
 from .markdown import Runs, is_openable, plain
 from .package import settle
-from .planning import (
-    BODY,
-    GRID_GAP,
-    INDENT,
-    LEFT,
-    LINE_HEIGHT,
-    PARAGRAPH_GAP,
-    RIGHT,
-    TITLE,
-    Box,
-    Grid,
-    Slide,
-    Text,
-    bullet_size,
-    fit_title,
-)
+from .planning import BODY, LEFT, RIGHT, TITLE, Box, Grid, Slide, Text, bullet_size, fit_title
 from .plots import Plot
 
 FONT = "微软雅黑"
@@ -76,11 +62,11 @@ _CHARTS = {
 def build_deck(title: str, subtitle: str, slides: Sequence[Slide]) -> bytes:
     """The file: a title slide when there is a title, then the slides."""
     presentation = Presentation()
-    presentation.slide_width, presentation.slide_height = Pt(960), Pt(540)
+    _set_size(presentation)
     _set_theme(presentation)
     _set_layouts(presentation)
     properties = presentation.core_properties
-    properties.title, properties.author, properties.language = title[:255], "", "zh-CN"
+    properties.title, properties.author, properties.last_modified_by, properties.comments = title[:255], "", "", ""
     if title:
         slide = _add(presentation, _TITLE_SLIDE, title, WHITE, 8)
         if subtitle:
@@ -116,7 +102,7 @@ def _add_slide(presentation: Any, planned: Slide) -> None:
         left, top, width, _ = BODY
         if planned.texts:
             _place(slide.placeholders[1], (left, top, width, planned.texts[0].height))
-            top += planned.texts[0].height + GRID_GAP
+            top += planned.texts[0].height + planning.GRID_GAP
         _add_grid(slide, planned.grid, (left, top, width, sum(planned.grid.heights)))
     if planned.plot:
         if planned.texts:
@@ -146,8 +132,10 @@ def _write_text(shape: Any, text: Text) -> None:
         paragraph = frame.paragraphs[0] if index == 0 else frame.add_paragraph()
         paragraph.level = bullet.level
         size = bullet_size(text.size, bullet.level)
-        paragraph.space_after = Pt(PARAGRAPH_GAP)
-        paragraph.line_spacing = Pt(size * LINE_HEIGHT)  # exact, or each font would have lines of its own height
+        paragraph.space_after = Pt(planning.PARAGRAPH_GAP)
+        paragraph.line_spacing = Pt(
+            size * planning.LINE_HEIGHT
+        )  # exact, or each font would have lines of its own height
         if bullet.is_heading:
             _unmark(paragraph)
         _write_runs(paragraph, bullet.runs, size, NAVY if bullet.is_heading else INK)
@@ -163,20 +151,15 @@ def _unmark(paragraph: Any) -> None:
 
 def _write_runs(paragraph: Any, runs: Runs, size: int, color: str = "") -> None:
     for run in runs:
-        for index, line in enumerate(run.text.split("\n")):
-            if index:
-                paragraph.add_line_break()
-            if not line:
-                continue
-            made = paragraph.add_run()
-            made.text = line
-            made.font.size, made.font.bold, made.font.italic = Pt(size), run.bold or None, run.italic or None
-            if run.code:
-                made.font.name = "Consolas"
-            if is_openable(run.url):
-                made.hyperlink.address = run.url
-            elif color:
-                made.font.color.rgb = _color(color)
+        made = paragraph.add_run()
+        made.text = run.text
+        made.font.size, made.font.bold, made.font.italic = Pt(size), run.bold or None, run.italic or None
+        if run.code:
+            made.font.name = "Consolas"
+        if is_openable(run.url):
+            made.hyperlink.address = run.url
+        elif color:
+            made.font.color.rgb = _color(color)
 
 
 def _add_grid(slide: Any, grid: Grid, box: Box) -> None:
@@ -196,7 +179,7 @@ def _add_grid(slide: Any, grid: Grid, box: Box) -> None:
             cell.margin_top = cell.margin_bottom = Pt(3)
             paragraph = cell.text_frame.paragraphs[0]
             paragraph.alignment = PP_ALIGN.RIGHT if body and is_numeric[index] else PP_ALIGN.LEFT
-            paragraph.line_spacing = Pt(grid.size * LINE_HEIGHT)
+            paragraph.line_spacing = Pt(grid.size * planning.LINE_HEIGHT)
             _write_runs(paragraph, runs, grid.size)
 
 
@@ -253,6 +236,16 @@ def _inert(label: str) -> str:
     return f" {label[:100]}" if label.startswith(("=", "{=")) else label[:100]
 
 
+def _set_size(presentation: Any) -> None:
+    """16:9, without what the template remembers of 4:3: a picture of its first slide, settings of a printer."""
+    presentation.slide_width, presentation.slide_height = Pt(960), Pt(540)
+    presentation.element.sldSz.attrib.pop("type", None)
+    for relations in (presentation.part.package._rels, presentation.part.rels):
+        for name, relation in list(relations.items()):
+            if relation.reltype.endswith(("/thumbnail", "/printerSettings")):
+                relations.pop(name)
+
+
 def _set_theme(presentation: Any) -> None:
     """Chinese fonts and our colours, for everything that names none of its own, charts among it."""
     part = presentation.slide_master.part.part_related_by(RELATIONSHIP_TYPE.THEME)
@@ -277,8 +270,8 @@ def _set_layouts(presentation: Any) -> None:
             for space in properties.findall(qn("a:spcBef")):
                 space[0].set("val", "0")
             if name == "p:bodyStyle":
-                properties.set("marL", str(Pt(INDENT * (level + 1))))
-                properties.set("indent", str(-Pt(INDENT)))
+                properties.set("marL", str(Pt(planning.INDENT * (level + 1))))
+                properties.set("indent", str(-Pt(planning.INDENT)))
     for index, layout in enumerate(list(presentation.slide_layouts)):
         if index not in _USED:
             presentation.slide_layouts.remove(layout)

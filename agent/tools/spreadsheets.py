@@ -97,6 +97,9 @@ def build(arguments: Mapping[str, Any]) -> Made:
         data = build_csv(sheets[0])
         if sheets[0].charts:
             notes.append("A CSV file has no charts: they were left out.")
+        texts = (value for column in sheets[0].columns for value in column.values if isinstance(value, str))
+        if any(re.fullmatch(r"0\d+|\d{12,}", text) for text in texts):
+            notes.append("Excel drops leading zeros and rounds long numbers when it opens CSV; xlsx keeps them.")
     else:
         from .workbook import build_workbook
 

@@ -134,5 +134,13 @@ def test_chinese_fonts_are_the_theme_s():
     assert fonts[:4] == [("latin", "微软雅黑"), ("ea", "微软雅黑")] * 2
 
 
+def test_nothing_of_the_template_s_maker_stays():
+    parts = _parts(_deck({"title": "t"}, title="汇报"), ".*")
+    assert not [name for name in parts if "thumbnail" in name or "printer" in name]
+    assert b"4x3" not in parts["ppt/presentation.xml"]
+    properties = Presentation(io.BytesIO(_deck({"title": "t"}))).core_properties
+    assert (properties.author, properties.last_modified_by, properties.comments) == ("", "", "")
+
+
 def test_the_same_slides_give_the_same_bytes():
     assert _deck({"title": "t", "chart": CHART}) == _deck({"title": "t", "chart": CHART})

@@ -47,6 +47,13 @@ def test_negative_numbers_are_numbers():
     assert _rows(_build([{"title": "n", "format": "number"}], [[-5], ["-7"]]))[1:] == [["-5"], ["-7"]]
 
 
+@pytest.mark.parametrize("text", ["007", "110101199001011234"])
+def test_the_model_hears_that_excel_takes_ids_for_numbers(text):
+    assert "xlsx keeps them" in _build(["工号"], [[text]]).summary
+    assert "xlsx keeps them" not in _build(["工号"], [[text]], filename="表.xlsx").summary
+    assert "xlsx keeps them" not in _build(["工号"], [["A7"]]).summary
+
+
 _texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.strip)
 
 
