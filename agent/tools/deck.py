@@ -13,13 +13,7 @@ from lxml import etree
 from pptx import Presentation
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.dml.color import RGBColor
-from pptx.enum.chart import (
-    XL_CHART_TYPE,
-    XL_LABEL_POSITION,
-    XL_LEGEND_POSITION,
-    XL_MARKER_STYLE,
-    XL_TICK_LABEL_POSITION,
-)
+from pptx.enum import chart as enums
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.opc.constants import RELATIONSHIP_TYPE
 from pptx.oxml.ns import qn
@@ -35,27 +29,25 @@ from .plots import Plot
 FONT = "微软雅黑"
 NAVY, WHITE, PALE, INK, LINE = "0F2D52", "FFFFFF", "C9D6E8", "262F3D", "E3E7ED"
 ACCENTS = ("2563EB", "F59E0B", "10B981", "EF4444", "8B5CF6", "0EA5E9")
-_COVER: Box = (90, 150, 780, 140)
-_SUBTITLE: Box = (90, 304, 780, 80)
 _NUMBER: Box = (816, 500, 100, 24)
 
 # Those of the template's layouts that are used, as they are numbered in it; and where their placeholders go.
 _USED = (0, 1, 2, 3, 5)
 _TITLE_SLIDE, _CONTENT, _SECTION, _TWO, _TITLE_ONLY = range(len(_USED))
 _LAYOUTS: dict[int, dict[int, Box]] = {
-    _TITLE_SLIDE: {0: _COVER, 1: _SUBTITLE},
+    _TITLE_SLIDE: {0: (90, 150, 780, 140), 1: (90, 304, 780, 80)},
     _CONTENT: {0: TITLE, 1: BODY, 12: _NUMBER},
     _SECTION: {0: (90, 190, 780, 140)},
     _TWO: {0: TITLE, 1: LEFT, 2: RIGHT, 12: _NUMBER},
     _TITLE_ONLY: {0: TITLE, 12: _NUMBER},
 }
 _CHARTS = {
-    "line": XL_CHART_TYPE.LINE_MARKERS,
-    "bar": XL_CHART_TYPE.COLUMN_CLUSTERED,
-    "horizontal": XL_CHART_TYPE.BAR_CLUSTERED,
-    "stacked": XL_CHART_TYPE.COLUMN_STACKED,
-    "pie": XL_CHART_TYPE.PIE,
-    "scatter": XL_CHART_TYPE.XY_SCATTER,
+    "line": enums.XL_CHART_TYPE.LINE_MARKERS,
+    "bar": enums.XL_CHART_TYPE.COLUMN_CLUSTERED,
+    "horizontal": enums.XL_CHART_TYPE.BAR_CLUSTERED,
+    "stacked": enums.XL_CHART_TYPE.COLUMN_STACKED,
+    "pie": enums.XL_CHART_TYPE.PIE,
+    "scatter": enums.XL_CHART_TYPE.XY_SCATTER,
 }
 
 
@@ -202,29 +194,29 @@ def _add_plot(slide: Any, plot: Plot, box: Box) -> None:
         _write_line(chart.chart_title, plot.title, 16, NAVY, is_bold=True)
     chart.has_legend = len(plot.series) > 1 or plot.kind == "pie"
     if chart.has_legend:
-        chart.legend.position, chart.legend.include_in_layout = XL_LEGEND_POSITION.BOTTOM, False
+        chart.legend.position, chart.legend.include_in_layout = enums.XL_LEGEND_POSITION.BOTTOM, False
     drawn = chart.plots[0]
     if plot.kind == "pie":
         drawn.has_data_labels = True
         labels = drawn.data_labels
-        labels.show_percentage, labels.show_value, labels.position = True, False, XL_LABEL_POSITION.OUTSIDE_END
+        labels.show_percentage, labels.show_value, labels.position = True, False, enums.XL_LABEL_POSITION.OUTSIDE_END
         labels.number_format, labels.number_format_is_linked = "0.0%", False
         return
     if plot.kind in ("bar", "horizontal", "stacked"):
         drawn.gap_width = 80
     elif plot.kind == "scatter":
         for index, dots in enumerate(drawn.series):
-            dots.marker.style, dots.marker.size = XL_MARKER_STYLE.CIRCLE, 9
+            dots.marker.style, dots.marker.size = enums.XL_MARKER_STYLE.CIRCLE, 9
             dots.marker.format.fill.solid()
             dots.marker.format.fill.fore_color.rgb = _color(ACCENTS[index % len(ACCENTS)])
     if any(abs(value) >= 10_000 for series in plot.series for value in series.values if value is not None):
         chart.value_axis.tick_labels.number_format = "#,##0"
         chart.value_axis.tick_labels.number_format_is_linked = False
     chart.value_axis.major_gridlines.format.line.color.rgb = _color(LINE)
-    chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW  # below bars of negative values, too
+    chart.category_axis.tick_label_position = enums.XL_TICK_LABEL_POSITION.LOW  # below bars of negative values, too
     if plot.kind == "horizontal":
         chart.category_axis.reverse_order = True  # or the first bar is at the bottom
-        chart.value_axis.tick_label_position = XL_TICK_LABEL_POSITION.HIGH
+        chart.value_axis.tick_label_position = enums.XL_TICK_LABEL_POSITION.HIGH
     for axis, label in ((chart.category_axis, plot.x_label), (chart.value_axis, plot.y_label)):
         if label:
             axis.has_title = True
