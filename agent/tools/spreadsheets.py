@@ -10,6 +10,7 @@ from typing import Any
 from . import arguments as read
 from .cells import FORMATS, cell_text
 from .made import Made, ToolInputError, file_stem, finish, name_ending
+from .schema import Schema, a_list, a_text, an_object
 from .sheets import (
     KINDS,
     TOTALS,
@@ -31,58 +32,44 @@ DESCRIPTION = (
     "totals as formulas and native charts are possible. Text that begins with = stays text: for sums use total. To "
     "change a workbook made earlier in this chat, name it in based_on and send only what changes; the rest stays."
 )
-_CELL = {"type": ["string", "number", "boolean", "null"]}
-_ROWS = {"type": "array", "items": {"type": "array", "items": _CELL}}
-
-
-def _object(required: Sequence[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
-
-
-def _text(description: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "description": description, **more}
-
-
-def _list(items: Mapping[str, Any], description: str) -> dict[str, Any]:
-    return {"type": "array", "items": items, "description": description}
-
-
-_COLUMN = _object(
+_CELL: Schema = {"type": ["string", "number", "boolean", "null"]}
+_ROW = a_list(_CELL)
+_COLUMN = an_object(
     ["title"],
-    title={"type": "string"},
-    format=_text('money is ￥; percent: write 0.153 or "15.3%"; text for IDs and phone numbers', enum=list(FORMATS)),
-    total=_text("Adds a row with this formula below the column", enum=list(TOTALS)),
+    title=a_text(),
+    format=a_text('money is ￥; percent: write 0.153 or "15.3%"; text for IDs and phone numbers', FORMATS),
+    total=a_text("Adds a row with this formula below the column", TOTALS),
 )
-_CHART = _object(
+_CHART = an_object(
     ["type", "values"],
-    type={"type": "string", "enum": list(KINDS)},
-    title={"type": "string"},
-    labels=_text("Title of the column for the axis"),
-    values=_list({"type": "string"}, "Titles of the number columns"),
+    type=a_text(choices=KINDS),
+    title=a_text(),
+    labels=a_text("Title of the column for the axis"),
+    values=a_list(a_text(), "Titles of the number columns"),
 )
-_CHANGE = _object(
+_CHANGE = an_object(
     ["row", "column", "value"],
-    row=_text("Text in the first column of the row, or Excel's row number (the header is row 1)"),
-    column=_text("Title of the column"),
+    row=a_text("Text in the first column of the row, or Excel's row number (the header is row 1)"),
+    column=a_text("Title of the column"),
     value=_CELL,
 )
-_SHEET = _object(
+_SHEET = an_object(
     ["name"],
-    name=_text('With based_on: name or number ("2") of the sheet to change; a new name adds a sheet'),
-    columns=_list(_COLUMN, "All columns. With based_on: values stay with their titles, so rows need not be sent again"),
-    rows=_ROWS | {"description": "All rows: one array a row, one value a column, without the header"},
-    charts=_list(_CHART, "All charts of the sheet"),
-    new_name=_text("Only with based_on: renames the sheet"),
-    cells=_list(_CHANGE, "Only with based_on: single values to change"),
-    append_rows=_ROWS | {"description": "Only with based_on: rows to add at the end"},
-    remove_rows=_list({"type": "string"}, "Only with based_on: rows to remove, each as in cells.row"),
+    name=a_text('With based_on: name or number ("2") of the sheet to change; a new name adds a sheet'),
+    columns=a_list(_COLUMN, "All columns. With based_on: values stay with their titles; rows need not be sent again"),
+    rows=a_list(_ROW, "All rows: one array a row, one value a column, without the header"),
+    charts=a_list(_CHART, "All charts of the sheet"),
+    new_name=a_text("Only with based_on: renames the sheet"),
+    cells=a_list(_CHANGE, "Only with based_on: single values to change"),
+    append_rows=a_list(_ROW, "Only with based_on: rows to add at the end"),
+    remove_rows=a_list(a_text(), "Only with based_on: rows to remove, each as in cells.row"),
 )
-PARAMETERS: dict[str, Any] = _object(
+PARAMETERS = an_object(
     ["filename", "sheets"],
-    filename=_text("File name in the user's language: 销售汇总.xlsx, or .csv for CSV"),
-    based_on=_text("File name of an earlier workbook of this chat that is to be changed"),
-    sheets=_list(_SHEET, "A new workbook: every sheet with name, columns and rows. With based_on: only what changes"),
-    remove_sheets=_list({"type": "string"}, "Only with based_on: names or numbers of sheets to remove"),
+    filename=a_text("File name in the user's language: 销售汇总.xlsx, or .csv for CSV"),
+    based_on=a_text("File name of an earlier workbook of this chat that is to be changed"),
+    sheets=a_list(_SHEET, "A new workbook: every sheet with name, columns and rows. With based_on: only what changes"),
+    remove_sheets=a_list(a_text(), "Only with based_on: names or numbers of sheets to remove"),
 )
 
 # Of all sheets together; 20,000 rows of ten columns take about 3 s.
@@ -110,6 +97,9 @@ def build(arguments: Mapping[str, Any]) -> Made:
         data = build_csv(sheets[0])
         if sheets[0].charts:
             notes.append("A CSV file has no charts: they were left out.")
+        texts = (value for column in sheets[0].columns for value in column.values if isinstance(value, str))
+        if any(re.fullmatch(r"0\d+|\d{12,}", text) for text in texts):
+            notes.append("Excel drops leading zeros and rounds long numbers when it opens CSV; xlsx keeps them.")
     else:
         from .workbook import build_workbook
 

@@ -2,7 +2,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.tools.spreadsheets import build
@@ -47,9 +47,17 @@ def test_negative_numbers_are_numbers():
     assert _rows(_build([{"title": "n", "format": "number"}], [[-5], ["-7"]]))[1:] == [["-5"], ["-7"]]
 
 
+@pytest.mark.parametrize("text", ["007", "110101199001011234"])
+def test_the_model_hears_that_excel_takes_ids_for_numbers(text):
+    assert "xlsx keeps them" in _build(["工号"], [[text]]).summary
+    assert "xlsx keeps them" not in _build(["工号"], [[text]], filename="表.xlsx").summary
+    assert "xlsx keeps them" not in _build(["工号"], [["A7"]]).summary
+
+
 _texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.strip)
 
 
+@settings(deadline=None)
 @given(st.lists(_texts, min_size=1, max_size=5))
 def test_texts_survive(texts):
     rows = _rows(_build([{"title": "文", "format": "text"}], [[text] for text in texts]))
