@@ -1,11 +1,13 @@
 """Files that the bot makes: from the model's call to the file that a person gets, against the simulator."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from agent.chat import artefacts
@@ -173,3 +175,27 @@ async def test_stop_while_a_tool_works(play: Play, monkeypatch: pytest.MonkeyPat
         await begun.wait()
     assert (await play.ask("/stop", "li")).text == CHINESE.stopping
     assert (await play.sim.gateway.answered(sent))[-1].text == f"马上好。\n\n{CHINESE.stopped}"
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "kind"),
+    [
+        ("Word", "会议纪要.docx", "file"),
+        ("Excel", "差旅费用.xlsx", "file"),
+        ("PPT", "季度汇报.pptx", "file"),
+        ("图表", "收入趋势.png", "image"),
+        ("a document", "minutes.docx", "file"),
+    ],
+)
+async def test_what_the_playground_shows_works(play: Play, said: str, name: str, kind: str) -> None:
+    bubble, file = await both(play, play.sim.gateway.say("li", said), 20)
+    assert "⚠️" not in bubble.thinking
+    assert (file.kind, file.media[0]["name"]) == (kind, name)
+
+
+async def test_the_playground_changes_its_workbook(play: Play) -> None:
+    await both(play, play.sim.gateway.say("li", "Excel"), 20)
+    _, file = await both(play, play.sim.gateway.say("li", "改第二张表"), 20)
+    book = openpyxl.load_workbook(io.BytesIO(play.sim.gateway.media_bytes(file.media[0]["media_id"])))
+    assert book.sheetnames == ["明细", "说明"]
+    assert [row[0].value for row in book["说明"].iter_rows()] == ["项目", "口径", "更新"]

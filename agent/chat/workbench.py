@@ -20,7 +20,7 @@ from agent.model.stream import Text
 from agent.store import Store, files
 from agent.store.blobs import Blobs
 from agent.store.files import File
-from agent.tools import documents, reading, spreadsheets
+from agent.tools import charts, documents, reading, slides, spreadsheets
 from agent.tools.made import Made, ToolInputError
 from agent.tools.toolbox import Tool, Toolbox
 
@@ -58,7 +58,10 @@ class Workbench:
 
     def toolbox(self, job: Job, prompt: Prompt, draft: Draft) -> Toolbox:
         """The tools that the prompt allows and the deployment has; what they make goes into `draft.made`."""
-        tools = [self._builder(module, job, draft) for module in (documents, spreadsheets)]
+        builders: list[ModuleType] = [documents, spreadsheets, slides]
+        if charts.available():
+            builders.append(charts)
+        tools = [self._builder(module, job, draft) for module in builders]
         tools += reading.tools(
             lambda name: self._find(job, name),
             self._attachments.extract,
