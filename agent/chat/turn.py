@@ -251,7 +251,7 @@ class Turns:
             lambda exchange: exchange.user_id if grouped else "",
         )
         if window.dropped:
-            server.start(self._memory.condense(job.address.key, remembered, budget, model))
+            server.start(self._memory.condense(job.address.key, remembered, int(budget / ratio), model))
         return window
 
     async def _stream(self, messages: list[history.Message], prompt: Prompt, draft: Draft, bubble: ReplyStream) -> None:
