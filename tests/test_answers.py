@@ -42,8 +42,17 @@ async def test_no_frame_shows_a_picture_by_url(play: Play) -> None:
         "看 ![图](https://e.invalid/a.png?q=secret) 和 [![徽](https://e.invalid/b.svg)](https://e.invalid)，"
         "<img src='https://e.invalid/c.png'>，![d][1]，代码 `![e](f)`。\n\n[1]: https://e.invalid/d.png\n"
     )
-    play.sim.script.reply(Reply(text, pieces=[text[at : at + 3] for at in range(0, len(text), 3)], pace=40))
-    shown = (await play.ask("画", "li")).text
+    play.sim.script.reply(
+        Reply(
+            text,
+            reasoning="想 `![g](https://e.invalid/g.png)`",
+            pieces=[text[at : at + 3] for at in range(0, len(text), 3)],
+            pace=40,
+        )
+    )
+    answer = await play.ask("画", "li")
+    assert answer.thinking == "想 `[g](https://e.invalid/g.png)`"
+    shown = answer.text
     grown = contents(play.sim)
     assert len(grown) > 8
     for content in grown:
