@@ -209,3 +209,16 @@ async def test_a_click_is_answered_after_a_restart_but_a_push_that_may_have_arri
         assert len(bubbles(sim, "li")) == 4
         assert await play.rows("SELECT state FROM deliveries WHERE kind = 'push'") == [("unknown",)]
         assert (await play.ask("/retry", "li")).text == "补上的周报", "it is brought again on request"
+
+
+async def test_a_very_long_answer_to_a_click_is_its_first_part_and_a_file(play: Play) -> None:
+    sim = play.sim
+    await play.ask("/help", "li")
+    card = await card_of(sim, "li")
+    text = "\n\n".join(f"第 {number} 段：" + "很长的话。" * 30 for number in range(300))
+    sim.script.reply(text)
+    await click(sim, "li", card, "写周报")
+    first, file = (await shown(sim, "li", 4))[2:]
+    assert (first.kind, file.kind) == ("markdown", "file")
+    assert first.content.startswith("第 0 段")
+    assert sim.gateway.media_bytes(file.media[0]["media_id"]).decode() == text

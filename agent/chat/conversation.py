@@ -15,6 +15,7 @@ from agent.model.client import ModelClient
 from agent.model.errors import BadAnswer, BadRequest, ModelError, ModelMissing, Refused, TooLong
 from agent.model.tokens import Ratio, TokenCounter
 from agent.store import Store, chats, files, turns
+from agent.tools.toolbox import Toolbox
 from agent.wecom import Frame, ReplyStream, WecomAIBotWsServer, parse_message
 
 from . import loop, notes, question
@@ -31,6 +32,8 @@ from .workbench import Workbench
 
 # A turn that was begun so often and never ended takes the process down with it: it is given up.
 ATTEMPTS = 3
+# Of the context, what the tools' schemas may take (about 2,600 tokens for all of them).
+TOOLS_SHARE = 0.5
 # So long what was sent alone waits for its question.
 WAITING = timedelta(minutes=30)
 
@@ -63,13 +66,17 @@ class Conversation:
         self._ratio = Ratio()
         self._blind: set[str] = set()  # models that refused pictures
 
+    def prompt(self, job: Job) -> Prompt:
+        """The persona of the job's chat. Raises PromptError where no file can be used."""
+        return self._prompts.choose(job.address.chat_type, job.address.chat_id)
+
     async def answer(self, job: Job, draft: Draft, bubble: ReplyStream, server: WecomAIBotWsServer) -> None:
         """Fills the draft; files that came without a question are acknowledged without asking the model.
 
         Raises:
             ModelError: no model gave a complete answer.
         """
-        prompt = self._prompts.choose(job.address.chat_type, job.address.chat_id)
+        prompt = self.prompt(job)
         draft.hides_thinking = prompt.reasoning == "hide"
         draft.model = await self._model_for(job, prompt)
         now, user = datetime.now(UTC), job.message.from_userid or ""
@@ -156,9 +163,18 @@ class Conversation:
         ratio = self._ratio.of(model)
         return lambda text: round(self._counter.count(text) * ratio)
 
-    async def _compose(self, job: Job, prompt: Prompt, draft: Draft, model: str, sees: bool) -> Request:
+    def _toolbox(self, job: Job, prompt: Prompt, draft: Draft, count: Callable[[str], int]) -> Toolbox:
+        """The turn's tools; none where their schemas would leave too little of a small context to talk in."""
         toolbox = self._workbench.toolbox(job, prompt, draft)
+        most = int(self._settings.context_tokens * TOOLS_SHARE)
+        if toolbox.tokens(count) <= most:
+            return toolbox
+        _log.warning("the tools are left out: AGENT_CONTEXT_TOKENS is too small for them")
+        return Toolbox()
+
+    async def _compose(self, job: Job, prompt: Prompt, draft: Draft, model: str, sees: bool) -> Request:
         count = self._count(model)
+        toolbox = self._toolbox(job, prompt, draft, count)
         return await self._requests.compose(job, prompt, count=count, reserved=toolbox.tokens(count), sees=sees)
 
     async def _converse(
@@ -175,7 +191,8 @@ class Conversation:
             bubble.show("", self._words.retrying.format(seconds=round(seconds)))
 
         draft.model, window = model, request.window
-        toolbox, count = self._workbench.toolbox(job, prompt, draft), self._count(model)
+        count = self._count(model)
+        toolbox = self._toolbox(job, prompt, draft, count)
         if window.shortened:
             limit = self._words.question_shortened.format(limit=self._settings.context_tokens)
             draft.notes = [*(note for note in draft.notes if note != limit), limit]
@@ -197,4 +214,5 @@ class Conversation:
             estimate = (window.tokens + toolbox.tokens(count)) / self._ratio.of(model)
             self._ratio.learn(model, round(estimate), draft.first_prompt_tokens)
         if window.dropped:
-            server.start(self._memory.condense(job.address.key, request.remembered, request.budget, model))
+            budget = int(request.budget / self._ratio.of(model))
+            server.start(self._memory.condense(job.address.key, request.remembered, budget, model))

@@ -103,7 +103,8 @@ class Draft:
 
     def so_far(self) -> tuple[str, str]:
         """(text, thinking) for the growing bubble."""
-        thinking = "" if self.hides_thinking else self.thinking.strip()
+        # The fold shows a part of it, which may begin inside code: no picture at all, then.
+        thinking = "" if self.hides_thinking else self.thinking.strip().replace("![", "[")
         steps = "\n".join(step.line(self.words) for step in self.steps)
         return shown(self.text, growing=True), "\n\n".join(filter(None, (thinking, steps)))
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from agent.model.client import ModelClient
 from agent.model.errors import ModelError
-from agent.model.stream import Text
+from agent.model.stream import Text, TextWasThinking
 from agent.store import Store, chats, summaries, turns
 from agent.store.turns import Exchange
 
@@ -16,6 +16,8 @@ from agent.store.turns import Exchange
 # rather than with every turn.
 KEPT_SHARE = 0.5
 SUMMARY_TOKENS = 1200
+# What of the window the text to be summarised may take; the rest of it waits for the next time.
+ASKED_SHARE = 0.8
 # What of one exchange goes into the summary's request.
 EXCHANGE_CHARACTERS = 6000
 
@@ -55,13 +57,14 @@ class Memory:
         self._busy: set[str] = set()
 
     async def condense(self, chat: str, remembered: Remembered, budget: int, model: str) -> None:
-        """Summarises what is older than half of `budget` tokens.
+        """Summarises what is older than half of `budget` tokens, from the oldest on as much as one request may hold.
 
         Does nothing while an earlier call for the chat is under way; a failing model is logged and tried again later.
         """
         if chat in self._busy:
             return
         older = self._older(remembered.exchanges, int(budget * KEPT_SHARE))
+        older = self._beginning(older, int(budget * ASKED_SHARE) - self._count(remembered.summary))
         if not older:
             return
         self._busy.add(chat)
@@ -86,14 +89,29 @@ class Memory:
                 return list(exchanges[: position + 1])
         return []
 
-    async def _summary(self, before: str, exchanges: Sequence[Exchange], model: str) -> str:
-        said = [f"[summary of what came before]\n{before}"] if before else []
+    def _beginning(self, exchanges: Sequence[Exchange], room: int) -> list[Exchange]:
+        """The first exchanges that fit into `room` tokens, at least one."""
+        fitting: list[Exchange] = []
         for one in exchanges:
-            said.append(f"[{one.user_id or 'user'}]\n{one.text[:EXCHANGE_CHARACTERS]}")
-            said.append(f"[you]\n{one.answer[:EXCHANGE_CHARACTERS]}")
-        messages = [{"role": "system", "content": _INSTRUCTIONS}, {"role": "user", "content": "\n\n".join(said)}]
+            room -= sum(self._count(text[:EXCHANGE_CHARACTERS]) for text in (one.text, one.answer))
+            if fitting and room < 0:
+                break
+            fitting.append(one)
+        return fitting
+
+    async def _summary(self, before: str, exchanges: Sequence[Exchange], model: str) -> str:
+        talk = [f"[summary of what came before]\n{before}"] if before else []
+        for one in exchanges:
+            talk.append(f"[{one.user_id or 'user'}]\n{one.text[:EXCHANGE_CHARACTERS]}")
+            talk.append(f"[you]\n{one.answer[:EXCHANGE_CHARACTERS]}")
+        messages = [{"role": "system", "content": _INSTRUCTIONS}, {"role": "user", "content": "\n\n".join(talk)}]
         text = ""
         async with self._model.stream(messages, model=model, max_tokens=SUMMARY_TOKENS) as batches:
             async for events in batches:
-                text += "".join(event.text for event in events if isinstance(event, Text))
+                for event in events:
+                    match event:
+                        case Text(said):
+                            text += said
+                        case TextWasThinking():
+                            text = ""
         return text

@@ -49,13 +49,16 @@ class Orders:
                 return self._words.help
 
     async def to_retry(self, job: Job) -> turns.Turn | None:
-        """The chat's last question that went to the model; None without one, or while an answer is being written."""
+        """The person's last question in the chat that went to the model; None without one, or while an answer is being
+        written.
+        """
         if self._turns.busy(job.address.key):
             return None
         found = await self._store.run(turns.of_chat, job.address.key, TURNS_LOOKED_AT)
         chat = await self._store.run(chats.get, job.address.key)
         since = chat.history_from if chat else 0
-        asked = (one for one in reversed(found) if one.id != job.turn and one.id > since)
+        user = job.message.from_userid
+        asked = (one for one in reversed(found) if since < one.id != job.turn and one.user_id == user)
         return next((one for one in asked if one.attempts and one.command is None), None)
 
     async def was_lost(self, turn: turns.Turn) -> bool:

@@ -331,6 +331,7 @@ def test_the_welcome_fits_a_card() -> None:
     assert welcome is not None
     assert 1 <= len(welcome.suggestions) <= prompts.MAX_SUGGESTIONS
     assert all(len(each) <= 10 for each in welcome.suggestions)
+    assert len(welcome.text.partition("\n")[2].strip()) <= 112  # of a card's sub-title (protocol §16)
     # Plain text: the welcome is not rendered (protocol §10).
     assert not re.search(r"(?m)^#|\*\*|^- |`", welcome.text)
 
