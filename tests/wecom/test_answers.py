@@ -434,8 +434,8 @@ async def test_a_push_while_the_line_stays_down_is_refused_in_time(far: Far) -> 
 
 async def test_limits_are_respected_by_waiting(far: Far) -> None:
     async with running(server_on(far.url)) as server:
-        server._limits = SendingLimits()
-        server._limits._windows = ((0.4, 2),)
+        server._sending.limits = SendingLimits()
+        server._sending.limits._windows = ((0.4, 2),)
         loop = asyncio.get_running_loop()
         began = loop.time()
         times = []
