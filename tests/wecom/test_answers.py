@@ -410,7 +410,6 @@ async def test_what_was_never_taken_is_sent_on_the_next_line(far: Far) -> None:
     )
     async with running(server_on(far.url)) as server:
         await server.reply_message(message(), PICTURE)
-        await server.send_image("lisi", "unused") if False else None
     assert [number for number, frame in far.frames if frame["cmd"] == frames.RESPOND] == [0, 1, 2]
 
 
