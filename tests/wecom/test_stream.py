@@ -18,11 +18,9 @@ from agent.wecom.stream import (
     FINISH_REPEATS,
     LIFETIME,
     MAX_BUBBLES,
-    Address,
     Outcome,
     Send,
     Stream,
-    push_body,
 )
 from agent.wecom.words import ENGLISH, Words
 from tests.wecom.play import (
@@ -406,7 +404,8 @@ def test_a_stream_that_is_gone_goes_on_as_a_push_with_the_whole_text(errcode: in
     )
     assert [one.cmd for one in play.sent if one.pushed] == [frames.SEND]
     push = play.sent[-1]
-    assert push.body == push_body(Address("chat", 2), "The answer.", "F")
+    markdown = {"content": "The answer.", "feedback": {"id": "F"}}
+    assert push.body == {"chatid": "chat", "chat_type": 2, "msgtype": "markdown", "markdown": markdown}
     assert push.at == 2.0
     assert outcome(play) is Outcome.PUSHED
 
