@@ -296,6 +296,17 @@ def test_the_rate_limit_is_respected_by_waiting_and_each_bubble_counts_once() ->
     assert outcome(play) is Outcome.ACKED
 
 
+def test_a_push_instead_of_a_stream_respects_the_limit_too() -> None:
+    limits = SendingLimits(per_minute=1, per_hour=100)
+    play = Play(stream(limits=limits), script(OK, refused(846608))).run([(1.0, show("The ans")), (2.0, finish("The."))])
+    assert [(one.pushed, one.at >= play.sent[0].at + 60.0) for one in play.sent] == [
+        (False, False),
+        (False, False),
+        (True, True),
+    ]
+    assert outcome(play) is Outcome.PUSHED
+
+
 def test_refreshes_and_repeats_do_not_count() -> None:
     limits = SendingLimits(per_minute=2, per_hour=100)
     far = script(lost(written=False), refused(45009), OK)
