@@ -438,11 +438,18 @@ async def test_limits_are_respected_by_waiting(far: Far) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         times = []
-        for number in range(5):
-            await server.send_text("zhangsan", f"{number}")
+        for number in range(5):  # replies and pushes together (protocol §13)
+            if number % 2:
+                await server.reply_message(message(), PICTURE)
+            else:
+                await server.send_text("zhangsan", f"{number}")
             times.append(loop.time() - began)
         assert times[1] < 0.4 <= times[2]
         assert times[4] >= 0.8
+        for number in range(5):  # refreshes are not counted
+            refresh = {"id": "S", "finish": False, "content": f"{number}"}
+            await server.reply_message(message(), {"msgtype": "stream", "stream": refresh})
+        assert loop.time() - began < times[4] + 0.3
 
 
 # --- long answers
