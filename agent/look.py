@@ -27,14 +27,6 @@ from agent.table import Column, one_line, render, safe
 
 DATABASE = "agent.db"
 
-# How long `send` waits for WeCom's ack, and how often it asks the database, in seconds.
-WAIT = 15.0
-POLL = 0.1
-
-# What WeCom takes as a file (protocol §14).
-FILE_LEAST, FILE_MOST = 5, 20 * 1024 * 1024
-NAME_MOST = 256
-
 # What begins a formula, in full width, too, where a spreadsheet is set to Chinese.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
@@ -313,7 +305,9 @@ def _stats_lines(record: Record) -> list[str]:
         return [f"Nothing happened since {since} ({record['timezone']})."]
     columns = (Column("DAY"), *(Column(name, right=True) for name in _DAY_TITLES))
     rows = [tuple(str(day[name]) for name in _FIELDS["stats"]) for day in record["days"]]
-    lines = [f"since {since} ({record['timezone']})", "", *render(columns, rows, room()), ""]
+    lines = [f"since {since} ({record['timezone']})", ""]
+    if rows:
+        lines += [*render(columns, rows, room()), ""]
     for title, counts in (
         ("turns", record["states"]),
         ("errors", record["errors"]),

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import threading
 import webbrowser
 from dataclasses import replace
 
@@ -70,8 +71,8 @@ async def _play(settings: Settings, host: str, port: int, browser: bool, scripte
             )
         async with app.opened(settings) as bot:
             _say(simulator.page_url, settings, scripted)
-            if browser:
-                await asyncio.to_thread(webbrowser.open, simulator.page_url)
+            if browser:  # nobody waits for it: one in the terminal returns when it is closed
+                threading.Thread(target=webbrowser.open, args=(simulator.page_url,), daemon=True).start()
             with stopped_by_signals(bot.stop):
                 await bot.serve()
 

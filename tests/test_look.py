@@ -266,6 +266,16 @@ def test_stats_say_what_became_of_everything(
     assert row["turns"] == "2"
 
 
+def test_stats_of_sends_alone_show_no_empty_table(
+    settings: Settings, db: sqlite3.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC)
+    deliveries.settle(db, deliveries.begin(db, turn=None, kind="push", at=now), "failed", now)
+    printed = shown(settings, capsys, "stats", days=2)
+    assert "failed 1" in printed
+    assert "TURNS" not in printed
+
+
 def test_stats_begin_with_a_day_of_the_zone(
     settings: Settings, db: sqlite3.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,8 @@ class Playground:
 
 @contextlib.asynccontextmanager
 async def playing(folder: Path, *words: str, **settings: str) -> AsyncIterator[Playground]:
-    process = await start(folder, "playground", "--no-browser", "--port", "0", *words, **settings)
+    quiet = () if "BROWSER" in settings else ("--no-browser",)
+    process = await start(folder, "playground", "--port", "0", *quiet, *words, **settings)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(30):
@@ -92,6 +93,17 @@ async def test_a_configured_model_answers_unless_the_scripted_one_is_asked_for(
         async with playing(tmp_path, "--model", model, **settings) as playground:
             assert ("真的模型" in await playground.ask("谁？")) is asked
         assert bool(real.script.requests) is asked
+
+
+async def test_a_browser_that_does_not_return_holds_nothing_up(tmp_path: Path) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f"#!/bin/sh\necho $1 > {opened}\nexec sleep 15 >/dev/null 2>&1\n")
+    browser.chmod(0o700)
+    async with playing(tmp_path, BROWSER=str(browser)) as playground:
+        assert "好" in await playground.ask("好")
+        assert opened.read_text().strip() == f"{playground.url}/"
+        async with asyncio.timeout(10):
+            assert (await playground.stop()).code == 0
 
 
 async def test_a_real_model_has_to_be_configured(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ async def test_a_bot_that_stops_meanwhile_is_noticed_at_once(simulator: Simulato
 
 async def test_one_chats_limit_holds_no_other_up(simulator: Simulator, settings: Settings) -> None:
     async def work(bot: Bot) -> list[tuple[str, bool]]:
-        bot.server._limits = SendingLimits(per_minute=1)
+        bot.server._sending.limits = SendingLimits(per_minute=1)
         first = await send(settings, "lisi", "1")
         waiting, other = await asyncio.gather(send(settings, "lisi", "2", wait=1.5), send(settings, "wangwu", "3"))
         return [first, waiting, other]

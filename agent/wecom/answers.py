@@ -4,14 +4,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import frames
+from . import frames, split
 from .errors import RequestFailed
 from .handlers import HandlerError
 from .messages import EventReqMsg, ReqMsg
 from .replies import RspMarkdownMsg, RspMediaMsg, RspMsg, RspStreamMsg, RspTemplateCardMsg, RspTextMsg
 from .reply_stream import ReplyStream
-from .stream import GONE
-from .thinking import parted
+from .stream import CONTENT_LIMIT, GONE
+from .thinking import block, parted
 
 if TYPE_CHECKING:
     from .server import WecomAIBotWsServer
@@ -135,6 +135,26 @@ def pushed_text(body: dict[str, Any]) -> str | None:
     part = body.get(kind)
     content = part.get("content") if isinstance(part, dict) else None
     return content if isinstance(content, str) else ""
+
+
+def long_text(body: dict[str, Any]) -> RspMsg | None:
+    """The reply that splits the text of a body over WeCom's limit, None for bodies that fit as they are."""
+    text = pushed_text(body)
+    if text is None or split.size(text) <= CONTENT_LIMIT:
+        return None
+    part = body[body["msgtype"]]
+    feedback = part.get("feedback")
+    feedback_id = feedback.get("id") if isinstance(feedback, dict) else None
+    return RspStreamMsg(text, part.get("id"), part.get("finish") is not False, feedback_id=feedback_id)
+
+
+def cut(content: str) -> str:
+    """As much of an unfinished bubble as fits, its think block whole."""
+    if split.size(content) <= CONTENT_LIMIT:
+        return content
+    thinking, text = parted(content)
+    shown = block(thinking) if thinking else ""
+    return shown + split.head(text, CONTENT_LIMIT - split.size(shown))
 
 
 def _welcome_body(reply: Any) -> dict[str, Any] | None:

@@ -7,9 +7,6 @@ elsewhere WeCom refuses it (40008) and it leaves as a finished stream (reply) or
 from dataclasses import dataclass, field
 from typing import Any
 
-MARKDOWN_LIMIT = 20480
-FEEDBACK_ID_LIMIT = 256
-
 
 class RspMsg:
     """The root of all replies."""

@@ -22,27 +22,25 @@ from pathlib import Path
 from typing import Any
 
 from . import frames, split, stream, thinking
-from .answers import Answers, answer_event, body_of, pushed_text
+from .answers import Answers, answer_event, body_of, cut, long_text, pushed_text
 from .connection import Line, LineSettings
 from .download import SIZE_LIMIT, Downloader, SavedFile
-from .errors import ConnectionLost, MediaUnavailable, RequestFailed, RequestTimeout, WecomError
+from .errors import MediaUnavailable, WecomError
 from .frames import Frame
-from .handlers import Handler, HandlerError, each, is_generator
-from .limits import SendingLimits
+from .handlers import Handler, each, is_generator
 from .messages import EventReqMsg, ReqMsg, parse
-from .replies import RspMarkdownMsg, RspMediaMsg, RspMsg, RspStreamMsg, RspTextMsg, RspVideoMsg
+from .replies import RspMarkdownMsg, RspMediaMsg, RspMsg, RspStreamMsg, RspTextMsg
 from .reply_stream import CLOSING_GRACE, ReplyStream
-from .stream import CONFLICT, CONTENT_LIMIT, GONE, Address, Delivery, Stream, addressed
+from .sending import Sending
+from .stream import CONTENT_LIMIT, Address, Delivery, Stream
 from .transport import DEFAULT_URL
-from .upload import Media, upload
+from .upload import Media
 from .words import Words
 
 MESSAGES_REMEMBERED = 10_000
 CHATS_REMEMBERED = 10_000
 # How long running handlers may take at the end, in milliseconds: a script that is told to stop is expected to stop.
 DRAIN, SCRIPT_DRAIN = 10_000, 1_000
-# How often a message that was never written is tried on a new line.
-LINE_LOSSES = 5
 SINGLE, GROUP = 1, 2
 _CHAT_TYPES = {"single": SINGLE, "group": GROUP}
 
@@ -101,7 +99,7 @@ class WecomAIBotWsServer:
         self._state_handler: Callable[[str, str], None] | None = None
         self._line: Line | None = None
         self._downloader = Downloader(self._ca_file)
-        self._limits = SendingLimits()
+        self._sending = Sending(lambda: self.line, request_timeout / 1000, self.logger)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._chat_types: OrderedDict[str, int] = OrderedDict()
         # By req_id that was answered: the stream of it that `reply_message` left open, if any.
@@ -356,16 +354,15 @@ class WecomAIBotWsServer:
         stream_id: str | None = None,
         lifetime: float | None = None,
     ) -> ReplyStream:
-        """A bubble that grows under `message`; finish it on every path (it is an async context manager for that). To an
-        event it is a push at the finish.
+        """A bubble that grows under `message`; finish it on every path (it is an async context manager for that).
 
         `feedback_id` (at most 256 bytes) gives it like and dislike buttons; `lifetime` replaces `stream_lifetime`.
         """
-        req_id = message.req_id
+        req_id, address = message.req_id, self.address_of(message)
         state = Stream(
             req_id,
-            self.address_of(message),
-            self._limits,
+            address,
+            self._sending.limits,
             lifetime=lifetime or self._stream_lifetime,
             feedback_id=feedback_id,
             words=self.words,
@@ -374,8 +371,12 @@ class WecomAIBotWsServer:
             pushes=isinstance(message, EventReqMsg),
         )
         _remember(self._answered, req_id, None, MESSAGES_REMEMBERED)
+        answerable = None if isinstance(message, EventReqMsg) else req_id
         return ReplyStream(
-            self.line, state, lambda text: self._send_whole(message, text), lambda text: self._post(message, text)
+            self.line,
+            state,
+            lambda text: self._sending.send_whole(answerable, address, text),
+            lambda text: self._post(message, text),
         )
 
     def address_of(self, message: ReqMsg) -> Address | None:
@@ -398,20 +399,24 @@ class WecomAIBotWsServer:
             await answer_event(self, message, reply, time.monotonic())
             return message.frame or Frame("", message.req_id)
         if isinstance(reply, dict):
-            reply = _long_text(reply) or reply
+            reply = long_text(reply) or reply
         match reply:
             case RspStreamMsg(stream_id=str(stream_id), finish=False):
-                body = {"id": stream_id, "content": _cut(reply.content or ""), "finish": False}
+                body = {"id": stream_id, "content": cut(reply.content or ""), "finish": False}
                 if reply.feedback_id:
                     body["feedback"] = {"id": reply.feedback_id}
                 _remember(self._answered, message.req_id, stream_id, MESSAGES_REMEMBERED)
-                return await self._request(frames.RESPOND, {"msgtype": "stream", "stream": body}, message.req_id)
+                return await self._sending.request(
+                    frames.RESPOND, {"msgtype": "stream", "stream": body}, message.req_id
+                )
             case RspTextMsg() | RspMarkdownMsg() | RspStreamMsg():
                 return await self._reply_text(message, reply)
             case RspMediaMsg():
-                return await self._respond(message, await self._media_body(reply))
+                body = await self._sending.media_body(reply)
             case _:
-                return await self._respond(message, body_of(reply))
+                body = body_of(reply)
+        _remember(self._answered, message.req_id, None, MESSAGES_REMEMBERED)
+        return await self._sending.respond(message.req_id, self.address_of(message), body)
 
     async def _reply_text(self, message: ReqMsg, reply: RspTextMsg | RspMarkdownMsg | RspStreamMsg) -> Delivery:
         own = getattr(reply, "stream_id", None) or None
@@ -420,32 +425,6 @@ class WecomAIBotWsServer:
             reasoning, text = thinking.parted(reply.content or "")
             return await bubble.finish(text, reasoning)
 
-    async def _respond(self, message: ReqMsg, body: dict[str, Any]) -> Frame:
-        """Answers with `body`; where the req_id no longer serves, pushes it. At most once."""
-        address = self.address_of(message)
-        if body.get("msgtype") != "stream" and address is not None:  # refreshes do not count (§13)
-            await self._respect_limits(address.chat_id)
-        _remember(self._answered, message.req_id, None, MESSAGES_REMEMBERED)
-        if isinstance(message, EventReqMsg) and address is not None:
-            return await self._push(address, body, counted=True)
-        try:
-            return await self._request(frames.RESPOND, body, message.req_id)
-        except RequestFailed as error:
-            if error.errcode not in (*GONE, CONFLICT) or address is None or body.get("msgtype") == "stream":
-                raise
-            self.logger.info("the req_id of %r no longer serves (%s); answering by push", message, error)
-        return await self._push(address, body, counted=True)
-
-    async def _media_body(self, reply: RspMediaMsg) -> dict[str, Any]:
-        if reply.media_id:
-            return reply.to_body()
-        if not reply.file_path:
-            raise HandlerError(f"{type(reply).__name__} needs a file_path or a media_id")
-        media = await self.upload_media(reply.file_path, reply.media_type)
-        if media.kind == "video" and isinstance(reply, RspVideoMsg):
-            return RspVideoMsg(None, media.media_id, reply.title, reply.description).to_body()
-        return {"msgtype": media.kind, media.kind: {"media_id": media.media_id}}
-
     async def upload_media(self, content: bytes | str | Path, kind: str = "file", name: str | None = None) -> Media:
         """Uploads a file as "file", "image", "voice" or "video" (what does not fit its kind goes as a file).
 
@@ -453,29 +432,7 @@ class WecomAIBotWsServer:
             MediaTooLarge, MediaWrongKind, OSError: before anything is sent.
             RequestFailed, RequestTimeout, ConnectionLost: WeCom did not take it.
         """
-        await self._wait_for_line()
-        media = await upload(self.line, content, kind, name)
-        if media.reason:
-            self.logger.info("%r goes as a file: %s", media.name, media.reason)
-        return media
-
-    async def _send_whole(self, message: ReqMsg, text: str) -> bool:
-        """A text that is too long for bubbles as a Markdown file; as bubbles after all where that is refused."""
-        name = f"answer-{time.strftime('%Y%m%d-%H%M%S')}.md"
-        address = self.address_of(message)
-        try:
-            media = await self.upload_media(text.encode("utf-8", "replace"), "file", name)
-        except (WecomError, OSError):
-            self.logger.exception("the file with a long answer could not be uploaded; sending the text in pieces")
-            return address is not None and await self._push_pieces(address, text)
-        try:
-            await self._respond(message, RspMediaMsg(media_id=media.media_id).to_body())
-        except WecomError as error:
-            self.logger.warning("the file with a long answer: %s", error)
-            if _may_have_arrived(error):
-                return False
-            return address is not None and await self._push_pieces(address, text)
-        return True
+        return await self._sending.upload(content, kind, name)
 
     async def _post(self, message: ReqMsg, text: str) -> bool:
         """Answers over HTTP, at the callback's `response_url`: it takes one message, without the line (§17)."""
@@ -490,19 +447,6 @@ class WecomAIBotWsServer:
         if answer.get("errcode") != 0:
             self.logger.warning("the response_url of %r was refused with errcode %r", message, answer.get("errcode"))
         return answer.get("errcode") == 0
-
-    async def _push_pieces(self, address: Address, text: str) -> bool:
-        """The whole text in as many pushes as it takes; whether all of them were acked."""
-        complete = True
-        for piece in split.split(text, CONTENT_LIMIT):
-            try:
-                await self._push(address, RspMarkdownMsg(piece).to_body())
-            except WecomError as error:
-                self.logger.warning("a piece of a long answer: %s", error)
-                complete = False
-                if not _may_have_arrived(error):
-                    break
-        return complete
 
     # --- pushes
 
@@ -522,17 +466,17 @@ class WecomAIBotWsServer:
         kind = _CHAT_TYPES.get(chat_type, 0) if isinstance(chat_type, str) else chat_type
         address = Address(chat_id, self._chat_types.get(chat_id, 0) if kind is None else kind)
         if isinstance(reply, RspMediaMsg):
-            return await self._push(address, await self._media_body(reply))
+            return await self._sending.push(address, await self._sending.media_body(reply))
         body = body_of(reply)
         text = pushed_text(body)
         if text is None:
-            return await self._push(address, body)
+            return await self._sending.push(address, body)
         part = body.get("markdown")
         rest = {"feedback": part["feedback"]} if isinstance(part, dict) and "feedback" in part else {}
         ack = Frame("", "")
         text = thinking.escaped(text) if split.visible(text) else self.words.empty
         for piece in split.split(text, CONTENT_LIMIT):
-            ack = await self._push(address, {"msgtype": "markdown", "markdown": {"content": piece, **rest}})
+            ack = await self._sending.push(address, {"msgtype": "markdown", "markdown": {"content": piece, **rest}})
         return ack
 
     async def send_text(self, chat_id: str, content: str, chat_type: int | str | None = None) -> Frame:
@@ -553,39 +497,6 @@ class WecomAIBotWsServer:
 
     async def send_file(self, chat_id: str, file_path: str, chat_type: int | str | None = None) -> Frame:
         return await self.send_active_message(chat_id, RspMediaMsg(str(file_path), media_type="file"), chat_type)
-
-    async def _push(self, address: Address, body: dict[str, Any], *, counted: bool = False) -> Frame:
-        if not counted:
-            await self._respect_limits(address.chat_id)
-        return await self._request(frames.SEND, addressed(address, body))
-
-    async def _request(self, cmd: str, body: dict[str, Any], req_id: str | None = None) -> Frame:
-        """Sends what may be sent once: again on the next line only if it was not written, or not taken (846609)."""
-        losses = 0
-        while True:
-            await self._wait_for_line()
-            try:
-                return await self.line.request(cmd, body, req_id=req_id)
-            except ConnectionLost as error:
-                losses += 1
-                if error.written or losses >= LINE_LOSSES or self.line.closed is not None:
-                    raise
-
-    async def _respect_limits(self, chat_id: str) -> None:
-        while wait := self._limits.wait(chat_id, time.monotonic()):
-            self.logger.info("chat %s has had its messages for now; waiting %.1f s", chat_id, wait)
-            await asyncio.sleep(wait)
-        self._limits.take(chat_id, time.monotonic())
-
-    async def _wait_for_line(self) -> None:
-        """A short gap in the line is waited out; a longer one is the caller's to decide."""
-        if self.line.subscribed:
-            return
-        try:
-            async with asyncio.timeout(self.request_timeout / 1000):
-                await self.line.ready()
-        except TimeoutError:
-            raise ConnectionLost("not connected", written=False) from None
 
     # --- downloads
 
@@ -622,27 +533,3 @@ def _is_own(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is not None and not task.cancelling()
     return not isinstance(error, KeyboardInterrupt | GeneratorExit)
-
-
-def _may_have_arrived(error: WecomError) -> bool:
-    return isinstance(error, RequestTimeout) or (isinstance(error, ConnectionLost) and error.written)
-
-
-def _long_text(body: dict[str, Any]) -> RspMsg | None:
-    """The reply that splits the text of a body over WeCom's limit, None for bodies that fit as they are."""
-    text = pushed_text(body)
-    if text is None or split.size(text) <= CONTENT_LIMIT:
-        return None
-    part = body[body["msgtype"]]
-    feedback = part.get("feedback")
-    feedback_id = feedback.get("id") if isinstance(feedback, dict) else None
-    return RspStreamMsg(text, part.get("id"), part.get("finish") is not False, feedback_id=feedback_id)
-
-
-def _cut(content: str) -> str:
-    """As much of an unfinished bubble as fits, its think block whole."""
-    if split.size(content) <= CONTENT_LIMIT:
-        return content
-    reasoning, text = thinking.parted(content)
-    shown = thinking.block(reasoning) if reasoning else ""
-    return shown + split.head(text, CONTENT_LIMIT - split.size(shown))

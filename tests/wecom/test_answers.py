@@ -410,7 +410,6 @@ async def test_what_was_never_taken_is_sent_on_the_next_line(far: Far) -> None:
     )
     async with running(server_on(far.url)) as server:
         await server.reply_message(message(), PICTURE)
-        await server.send_image("lisi", "unused") if False else None
     assert [number for number, frame in far.frames if frame["cmd"] == frames.RESPOND] == [0, 1, 2]
 
 
@@ -434,16 +433,23 @@ async def test_a_push_while_the_line_stays_down_is_refused_in_time(far: Far) -> 
 
 async def test_limits_are_respected_by_waiting(far: Far) -> None:
     async with running(server_on(far.url)) as server:
-        server._limits = SendingLimits()
-        server._limits._windows = ((0.4, 2),)
+        server._sending.limits = SendingLimits()
+        server._sending.limits._windows = ((0.4, 2),)
         loop = asyncio.get_running_loop()
         began = loop.time()
         times = []
-        for number in range(5):
-            await server.send_text("zhangsan", f"{number}")
+        for number in range(5):  # replies and pushes together (protocol §13)
+            if number % 2:
+                await server.reply_message(message(), PICTURE)
+            else:
+                await server.send_text("zhangsan", f"{number}")
             times.append(loop.time() - began)
         assert times[1] < 0.4 <= times[2]
         assert times[4] >= 0.8
+        for number in range(5):  # refreshes are not counted
+            refresh = {"id": "S", "finish": False, "content": f"{number}"}
+            await server.reply_message(message(), {"msgtype": "stream", "stream": refresh})
+        assert loop.time() - began < times[4] + 0.3
 
 
 # --- long answers

@@ -261,7 +261,8 @@ print("ended")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_plain_script_ends_cleanly_even_with_a_handler_that_hangs(number: signal.Signals) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_plain_script_ends_cleanly_even_with_a_handler_that_hangs(number: signal.Signals, times: int) -> None:
     async with Simulator() as sim:
         process = await asyncio.to_thread(
             subprocess.Popen,
@@ -275,7 +276,9 @@ async def test_a_plain_script_ends_cleanly_even_with_a_handler_that_hangs(number
             sim.gateway.say("li", "hang")
             await asyncio.sleep(0.1)
             asked = time.monotonic()
-            process.send_signal(number)
+            for _ in range(times):
+                process.send_signal(number)
+                await asyncio.sleep(0.1)
             out, _ = await asyncio.to_thread(process.communicate, timeout=10)
             assert (process.returncode, out) == (0, b"ended\n")
             assert time.monotonic() - asked < 5

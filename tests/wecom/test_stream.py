@@ -18,11 +18,9 @@ from agent.wecom.stream import (
     FINISH_REPEATS,
     LIFETIME,
     MAX_BUBBLES,
-    Address,
     Outcome,
     Send,
     Stream,
-    push_body,
 )
 from agent.wecom.words import ENGLISH, Words
 from tests.wecom.play import (
@@ -298,6 +296,17 @@ def test_the_rate_limit_is_respected_by_waiting_and_each_bubble_counts_once() ->
     assert outcome(play) is Outcome.ACKED
 
 
+def test_a_push_instead_of_a_stream_respects_the_limit_too() -> None:
+    limits = SendingLimits(per_minute=1, per_hour=100)
+    play = Play(stream(limits=limits), script(OK, refused(846608))).run([(1.0, show("The ans")), (2.0, finish("The."))])
+    assert [(one.pushed, one.at >= play.sent[0].at + 60.0) for one in play.sent] == [
+        (False, False),
+        (False, False),
+        (True, True),
+    ]
+    assert outcome(play) is Outcome.PUSHED
+
+
 def test_refreshes_and_repeats_do_not_count() -> None:
     limits = SendingLimits(per_minute=2, per_hour=100)
     far = script(lost(written=False), refused(45009), OK)
@@ -406,7 +415,8 @@ def test_a_stream_that_is_gone_goes_on_as_a_push_with_the_whole_text(errcode: in
     )
     assert [one.cmd for one in play.sent if one.pushed] == [frames.SEND]
     push = play.sent[-1]
-    assert push.body == push_body(Address("chat", 2), "The answer.", "F")
+    markdown = {"content": "The answer.", "feedback": {"id": "F"}}
+    assert push.body == {"chatid": "chat", "chat_type": 2, "msgtype": "markdown", "markdown": markdown}
     assert push.at == 2.0
     assert outcome(play) is Outcome.PUSHED
 
