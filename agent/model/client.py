@@ -10,6 +10,7 @@ Knows when to wait, when to ask again and when to give up. Does not know HTTP (`
 """
 
 import asyncio
+import base64
 import contextlib
 import logging
 import random
@@ -129,11 +130,52 @@ class ModelClient:
         names = [entry.get("id") or entry.get("name") for entry in entries if isinstance(entry, dict)]
         return [name for name in names if isinstance(name, str)]
 
+    async def draw(self, prompt: str, *, model: str, size: str = "", most: int) -> bytes:
+        """A picture of the images endpoint, as it came, at most ``most`` bytes. ``size`` is like ``1536x1024``; an
+        endpoint that refuses it is asked again without."""
+        body = {"model": model, "prompt": prompt, "n": 1}
+        try:
+            async with asyncio.timeout(self._patience.first_token):
+                try:
+                    drawn = await self._open_endpoint.post(
+                        "/images/generations", body | ({"size": size} if size else {})
+                    )
+                except BadRequest:
+                    if not size:
+                        raise
+                    drawn = await self._open_endpoint.post("/images/generations", body)
+                packed, url = _picture(drawn)
+                if url:
+                    return await self._open_endpoint.download(url, most)
+        except TimeoutError:
+            raise TimedOut(f"the model {model!r} did not draw within {self._patience.first_token:g} s") from None
+        try:
+            data = base64.b64decode(packed, validate=True)
+        except ValueError:
+            raise BadAnswer("the endpoint's picture is no base64") from None
+        if len(data) > most:
+            raise BadAnswer(f"the endpoint's picture is larger than {most} bytes")
+        return data
+
     @property
     def _open_endpoint(self) -> "Endpoint":
         if self._endpoint is None:
             raise RuntimeError("the model client is not open; use it as `async with ModelClient(...)`")
         return self._endpoint
+
+
+def _picture(drawn: Any) -> tuple[str, str]:
+    """The base64 or the address of the first picture in an answer; most endpoints list them as `data`, some as
+    `images`, and a few put a data URL where the address belongs."""
+    pictures = drawn.get("data") or drawn.get("images") if isinstance(drawn, dict) else None
+    picture = pictures[0] if isinstance(pictures, list) and pictures else None
+    if isinstance(picture, dict):
+        packed, url = picture.get("b64_json"), picture.get("url")
+        if isinstance(packed, str) and packed:
+            return packed.rpartition(",")[2], ""
+        if isinstance(url, str) and url:
+            return (url.rpartition(",")[2], "") if url.startswith("data:") else ("", url)
+    raise BadAnswer("the endpoint answered without a picture in data[0].b64_json or data[0].url")
 
 
 class Answer:

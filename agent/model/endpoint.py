@@ -6,6 +6,7 @@ twenty times what decoding the JSON does. Importing this module takes most of a 
 in a thread when it opens.
 """
 
+import asyncio
 import logging
 import time
 import urllib.parse
@@ -60,7 +61,8 @@ class Endpoint:
         self.key = (key or "").strip()
         if not (self.key.isascii() and self.key.isprintable()):
             raise ValueError("OPENAI_API_KEY holds characters that no key has; copy it again")
-        timeout = httpx2.Timeout(None, connect=connect_seconds)
+        self._ca_file = ca_file
+        self._timeout = timeout = httpx2.Timeout(None, connect=connect_seconds)
         self._client = openai.AsyncOpenAI(
             api_key=self.key or NO_KEY,
             base_url=url,
@@ -90,7 +92,39 @@ class Endpoint:
 
     async def get(self, path: str) -> Any:
         """The JSON of a GET."""
-        response = await self._answered(self._client.get(path, cast_to=httpx2.Response))
+        return self._json(await self._answered(self._client.get(path, cast_to=httpx2.Response)), path)
+
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON of a POST's answer."""
+        return self._json(await self._answered(self._client.post(path, cast_to=httpx2.Response, body=body)), path)
+
+    async def download(self, url: str, most: int) -> bytes:
+        """What lies behind an address that the endpoint named in an answer, up to `most` bytes. The key is not sent."""
+        try:
+            host = _host(url)
+        except ValueError:
+            raise BadAnswer(f"{self.host} named an address that is none") from None
+        found: ModelError
+        try:
+            # Reading the system's certificates takes a while: not on the loop.
+            transport = await asyncio.to_thread(wire.transport, url, self._ca_file)
+            async with (
+                httpx2.AsyncClient(transport=transport, timeout=self._timeout, follow_redirects=True) as client,
+                client.stream("GET", url) as response,
+            ):
+                if response.status_code != 200:
+                    raise BadAnswer(f"{host} answered with status {response.status_code} instead of a file")
+                data = bytearray()
+                async for piece in response.aiter_bytes():
+                    data += piece
+                    if len(data) > most:
+                        raise BadAnswer(f"the file at {host} is larger than {most} bytes")
+                return bytes(data)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            found = Unreachable(f"the file at {host} could not be fetched ({_reason(error, self.key)})")
+        raise found
+
+    def _json(self, response: httpx2.Response, path: str) -> Any:
         try:
             return response.json()
         except ValueError:

@@ -94,7 +94,6 @@ class Text(Flowable):  # type: ignore[misc]
         self._tail = style.after if place.bars else 0.0
         self.spaceBefore = 0.0 if is_rest or place.bars else style.before
         self.spaceAfter = 0.0 if place.bars else style.after
-        self.keepWithNext = 1 if outline is not None else 0
 
     def wrap(self, width: float, height: float) -> tuple[float, float]:
         self.width = width
@@ -115,7 +114,6 @@ class Text(Flowable):  # type: ignore[misc]
             self._layout.part(0, fitting), self._place,
             marker=self._marker, outline=self._outline, is_boxed=self._is_boxed,
         )  # fmt: skip
-        first.keepWithNext = 0
         rest = Text(self._layout.part(fitting), self._place, is_boxed=self._is_boxed, is_rest=True)
         return [first, rest]
 

@@ -65,7 +65,7 @@ def _may_break(text: str, start: int, position: int, end: int) -> bool:
     before, after = text[position - 1], text[position]
     if after == " " or after in CLOSING or before in OPENING:
         return False
-    if before == " " or (before in CLOSING and after in OPENING) or _is_wide(before) or _is_wide(after):
+    if before == " " or _is_wide(before) or _is_wide(after) or (before in CLOSING and after in OPENING):
         return True
     if before in _SEPARATORS and after not in _SEPARATORS:
         return _word_length(text, start, position, end) >= _LONG_WORD

@@ -22,10 +22,11 @@ MIME_TYPES = {
     "txt": "text/plain",
     "csv": "text/csv",
     "png": "image/png",
+    "jpg": "image/jpeg",
 }
 
 # Endings that a model gives a file and that the true ending replaces.
-_ENDINGS = {*MIME_TYPES, "doc", "xls", "ppt", "htm", "markdown", "text", "tsv", "jpg", "jpeg", "svg"}
+_ENDINGS = {*MIME_TYPES, "doc", "xls", "ppt", "htm", "markdown", "text", "tsv", "jpeg", "webp", "svg"}
 # Names that Windows keeps for devices, whatever their ending.
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 

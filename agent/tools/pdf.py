@@ -12,7 +12,7 @@ from typing import Any
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, Frame, Indenter, PageTemplate
+from reportlab.platypus import BaseDocTemplate, CondPageBreak, Frame, Indenter, PageTemplate
 from reportlab.platypus.flowables import Flowable, HRFlowable
 
 from .flow import CELL_PADDING, LINES, Entry, Place, Text, grid
@@ -59,6 +59,8 @@ PAGE_COUNT = "page-count"
 # All documents share reportlab's fonts, and each of these reads its file from one position.
 _DRAWING = threading.Lock()
 BULLETS = "•◦▪"
+# Points that must be left on a page below a heading.
+BELOW_HEADING = 80.0
 # Points that text always has, however deep it is nested.
 ROOM_LEAST = 140.0
 
@@ -151,7 +153,10 @@ class _Story:
         for block in blocks:
             match block:
                 case Heading():
-                    yield self._heading(block, place)
+                    heading = self._heading(block, place)
+                    # reportlab's own way to keep it with a table would move the whole table to the next page.
+                    yield CondPageBreak(heading.wrap(0, 0)[1] + BELOW_HEADING)
+                    yield heading
                 case Paragraph(runs):
                     yield self._text(runs, QUOTED if place.bars else BODY, place)
                 case Listing():
@@ -164,9 +169,9 @@ class _Story:
                     layout = lay_out(self._faces, (Run(text),), CODE, self._room(place) - 2 * Text.PADDING)
                     yield Text(layout, place, is_boxed=True)
                 case Table():
-                    yield Indenter(left=place.indent)
+                    yield Indenter(place.indent)
                     yield self._table(block, place)
-                    yield Indenter(left=-place.indent)
+                    yield Indenter(-place.indent)
                 case Rule():
                     yield HRFlowable(width="100%", thickness=0.6, color=HexColor(LINES), spaceBefore=6, spaceAfter=12)
 

@@ -118,7 +118,7 @@ NUMBER = st.none() | st.integers(-(10**15), 10**15) | st.floats(-1e15, 1e15) | s
 LISTS = st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(NUMBER, min_size=n, max_size=n), min_size=1, max_size=3))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(st.sampled_from([*KINDS, "pie"]), LISTS, st.text(max_size=40))
 def test_any_numbers_make_a_picture_or_a_sentence(kind: str, values: list[list[float]], title: str) -> None:
     if kind == "scatter":
@@ -131,7 +131,7 @@ def test_any_numbers_make_a_picture_or_a_sentence(kind: str, values: list[list[f
         assert made.data.startswith(b"\x89PNG")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from(["type", "title", "labels", "series", "data", "filename"]), JSON))
 def test_only_input_errors_come_out(arguments: dict[str, Any]) -> None:
     try:

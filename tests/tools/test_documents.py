@@ -142,7 +142,7 @@ def test_only_input_errors_come_out(arguments: dict[str, Any]) -> None:
 WORDS = st.lists(st.text(alphabet="中文字符，。（）“”！abcXYZ019$%", min_size=1, max_size=30), min_size=1, max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(WORDS, st.integers(1, 6))
 def test_no_character_is_lost(words: list[str], columns: int) -> None:
     rows = [words[start : start + columns] for start in range(0, len(words), columns)]

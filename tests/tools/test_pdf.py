@@ -39,6 +39,12 @@ def test_a_heading_stays_with_its_text() -> None:
     for count in range(26, 34):
         pages = pdf_pages(build("段落\n\n" * count + "## 标题\n\n" + "正文" * 60))
         assert ["标题" in page for page in pages] == ["正文" in page for page in pages]
+    for count in range(22, 34):
+        for rows in (1, 60):
+            table = "| 表头 |\n|---|\n" + "".join(f"| 第{n}行。 |\n" for n in range(rows))
+            pages = pdf_pages(build("段落\n\n" * count + f"## 标题\n\n{table}"))
+            assert ["标题" in page for page in pages] == ["第0行。" in page for page in pages]
+    assert "标题" in pdf_pages(build("段落\n\n" * 15 + f"## 标题\n\n{table}"))[0]
 
 
 def test_many_columns_turn_the_page_and_more_are_refused() -> None:
