@@ -20,7 +20,7 @@ from agent.model.stream import Text
 from agent.store import Store, files
 from agent.store.blobs import Blobs
 from agent.store.files import File
-from agent.tools import charts, documents, reading, slides, spreadsheets
+from agent.tools import charts, documents, images, reading, slides, spreadsheets
 from agent.tools.made import Made, ToolInputError
 from agent.tools.toolbox import Tool, Toolbox
 
@@ -62,6 +62,8 @@ class Workbench:
         if charts.available():
             builders.append(charts)
         tools = [self._builder(module, job, draft) for module in builders]
+        if self._settings.openai_image_model:
+            tools.append(self._painter(job, draft))
         tools += reading.tools(
             lambda name: self._find(job, name),
             self._attachments.extract,
@@ -77,6 +79,13 @@ class Workbench:
             return await self._keep(module.NAME, job, draft, arguments, made)
 
         return Tool(module.NAME, module.DESCRIPTION, module.PARAMETERS, run)
+
+    def _painter(self, job: Job, draft: Draft) -> Tool:
+        async def run(arguments: Mapping[str, Any]) -> str:
+            made = await images.draw(arguments, self._model, self._settings.openai_image_model)
+            return await self._keep(images.NAME, job, draft, arguments, made)
+
+        return Tool(images.NAME, images.DESCRIPTION, images.PARAMETERS, run)
 
     async def _based(self, module: ModuleType, job: Job, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """The whole arguments of a call that only names what changes in an earlier file."""
