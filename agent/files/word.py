@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, BinaryIO
 
+from docx.opc import pkgreader
 from docx.opc.part import PartFactory
 from docx.oxml import parse_xml
 from docx.oxml.ns import qn
@@ -25,6 +26,7 @@ from agent.files.manuscript import Full, Manuscript, line
 from agent.files.numbering import Numbering, integer, value
 from agent.files.outline import guess
 
+_PACKAGES: Any = pkgreader
 # Documents with macros and templates, which the library does not count among documents.
 _DOCUMENTS = (
     "application/vnd.ms-word.document.macroEnabled.main+xml",
@@ -45,12 +47,21 @@ def read(file: BinaryIO, sort: Sort, limits: Limits, out: Manuscript) -> Extract
     archive.check(file, limits)
     for kind in _DOCUMENTS:
         PartFactory.part_type_for[kind] = DocumentPart
+    _PACKAGES.PackageReader._srels_for = staticmethod(_relations)
     package = Package.open(file)
     document = _Document(package.main_document_part, out)
     with contextlib.suppress(Full):
         document.write()
     extract = out.extract("docx", {"title": line(package.core_properties.title or "")})
     return extract if extract.outline else guess(extract)
+
+
+def _relations(reader: Any, source: Any) -> Any:
+    """The relations of a part without those to nothing, which Word tolerates and the library does not."""
+    found = _PACKAGES._SerializedRelationships.load_from_xml(source.baseURI, reader.rels_xml_for(source))
+    there = set(reader._zipf.namelist())
+    found._srels = [each for each in found if each.is_external or each.target_partname.membername in there]
+    return found
 
 
 class _Document:

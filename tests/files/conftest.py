@@ -1,6 +1,7 @@
 """Files are made for real in each test; most readers are called in this process, and through their child once."""
 
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,4 +42,14 @@ def saved(document: Any) -> bytes:
     """The bytes of a document of python-docx, openpyxl or python-pptx."""
     data = io.BytesIO()
     document.save(data)
+    return data.getvalue()
+
+
+def repacked(document: bytes, **changes: Callable[[bytes], bytes]) -> bytes:
+    """An office file with some of its parts changed; the change of `document.xml` is given as `document_xml`."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(document)) as old, zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            part, change = old.read(name), changes.get(Path(name).name.replace(".", "_"))
+            new.writestr(name, change(part) if change else part)
     return data.getvalue()

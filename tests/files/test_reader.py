@@ -24,7 +24,7 @@ from agent.files import child
 from agent.files.extract import Extract, Limits, Unreadable
 from agent.files.reader import Reader
 from tests.files.compound import compound, workbook
-from tests.files.conftest import saved
+from tests.files.conftest import repacked, saved
 
 Write = Callable[[str, bytes | str], Path]
 
@@ -42,16 +42,6 @@ def drawn(**options: object) -> bytes:
     page = canvas.Canvas(data, **options)
     page.drawString(72, 700, "The quick brown fox signs the contract.")
     page.save()
-    return data.getvalue()
-
-
-def repacked(document: bytes, **parts: bytes) -> bytes:
-    """An office file with some of its parts replaced; `document.xml` is written as `document_xml`."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(document)) as old, zipfile.ZipFile(data, "w", SMALL_ZIP) as new:
-        for info in old.infolist():
-            key = Path(info.filename).name.replace(".", "_")
-            new.writestr(info.filename, parts.get(key, old.read(info.filename)))
     return data.getvalue()
 
 
@@ -148,7 +138,7 @@ async def test_truncated_files(reader: Reader, write: Write) -> None:
 
 
 def ratio() -> bytes:
-    return repacked(saved(docx.Document()), document_xml=b"<w:document>" + b" " * 20_000_000)
+    return repacked(saved(docx.Document()), document_xml=lambda part: b"<w:document>" + b" " * 20_000_000)
 
 
 def big_part() -> bytes:
@@ -205,12 +195,12 @@ async def test_entities_are_not_expanded(reader: Reader, write: Write, tmp_path:
         f'<w:document xmlns:w="{word}"><w:body><w:p><w:r><w:t>before &x; after</w:t></w:r></w:p></w:body></w:document>'
     )
     external = f'<!DOCTYPE d [<!ENTITY x SYSTEM "file://{secret}">]>{body}'.encode()
-    text = await told(reader, write("xxe.docx", repacked(saved(docx.Document()), document_xml=external)))
+    text = await told(reader, write("xxe.docx", repacked(saved(docx.Document()), document_xml=lambda part: external)))
     assert "SECRET" not in text
 
     layers = "".join(f'<!ENTITY x{n} "{f"&x{n - 1};" * 10}">' for n in range(1, 12))
     laughs = f'<!DOCTYPE d [<!ENTITY x0 "lol">{layers}<!ENTITY x "&x11;">]>{body}'.encode()
-    text = await told(reader, write("laughs.docx", repacked(saved(docx.Document()), document_xml=laughs)))
+    text = await told(reader, write("laughs.docx", repacked(saved(docx.Document()), document_xml=lambda part: laughs)))
     assert "lollol" not in text
 
     book = openpyxl.Workbook()
@@ -219,7 +209,8 @@ async def test_entities_are_not_expanded(reader: Reader, write: Write, tmp_path:
     cells = f'<worksheet xmlns="{sheet}"><sheetData><row><c t="str"><v>&x;</v></c></row></sheetData></worksheet>'
     for name, declared in (("laughs", laughs), ("xxe", external)):
         doctype = declared.split(b"]>")[0] + b"]>"
-        content = repacked(saved(book), sheet1_xml=doctype + cells.encode())
+        sheet_part = doctype + cells.encode()
+        content = repacked(saved(book), sheet1_xml=lambda part, made=sheet_part: made)
         text = await told(reader, write(f"{name}.xlsx", content))
         assert "lollol" not in text and "SECRET" not in text
 
@@ -255,7 +246,9 @@ async def test_deep_nesting(reader: Reader, write: Write) -> None:
     word = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
     body = f'<w:document xmlns:w="{word}"><w:body><w:p>{runs}</w:p></w:body></w:document>'
     assert (
-        await refused(reader, write("c.docx", repacked(saved(docx.Document()), document_xml=body.encode())))
+        await refused(
+            reader, write("c.docx", repacked(saved(docx.Document()), document_xml=lambda part: body.encode()))
+        )
     ).code == "broken"
 
 

@@ -18,7 +18,7 @@ from agent.files import numbering, word
 from agent.files.extract import Extract
 from agent.files.kinds import Sort
 from agent.files.reader import Reader
-from tests.files.conftest import here, saved
+from tests.files.conftest import here, repacked, saved
 
 W = nsdecls("w")
 
@@ -208,6 +208,14 @@ def test_a_document_with_macros() -> None:
     document.part._content_type = "application/vnd.ms-word.document.macroEnabled.main+xml"
     assert read(document).text == "text\n\n"
     assert document.element.body.find(qn("w:p")) is not None
+
+
+def test_relations_to_nothing_are_tolerated() -> None:
+    document = docx.Document()
+    document.add_paragraph("text")
+    nothing = f'<Relationship Id="rId99" Type="{RELATIONSHIP_TYPE.IMAGE}" Target="NULL"/></Relationships>'.encode()
+    odd = repacked(saved(document), document_xml_rels=lambda part: part.replace(b"</Relationships>", nothing))
+    assert here(word, odd, Sort("docx", "DOCX")).text == "text\n\n"
 
 
 async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
