@@ -96,11 +96,11 @@ class Part:
 class Extract:
     """What a file says. `facts` are JSON values, present where they apply:
 
-    pages, slides, characters, rows, columns, images, width, height: int    encoding, title, format: str
+    pages, slides, characters, rows, columns, images, width, height, seconds: int    encoding, title, format: str
     sheets: [{"name", "rows", "columns", "hidden"}]
 
     `truncated`: a limit cut the text. `scanned_pages`: numbers of PDF pages that are pictures (their text, if any, is
-    not the page's). `images`: where the pictures `[image 1]`, `[image 2]`... of the text lie inside the file.
+    not the page's). `images`: what `Reader.picture` calls the pictures `[image 1]`, `[image 2]`... of the text.
     """
 
     kind: Kind

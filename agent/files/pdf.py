@@ -41,7 +41,8 @@ def read(file: BinaryIO, sort: Sort, limits: Limits, out: Manuscript) -> Extract
 
 
 def pages(file: BinaryIO, numbers: Sequence[int]) -> list[Picture]:
-    """These pages, rendered; at most PAGES of them."""
+    """These pages, rendered; at most PAGES of them. Chinese in fonts that the file does not carry stays blank: behind
+    the fence there are no others (such pages have text, and need no picture)."""
     with contextlib.closing(_open(file)) as document:
         document.init_forms()
         return [_rendered(document, number) for number in numbers[:PAGES]]

@@ -62,6 +62,7 @@ def test_scanned_pages_are_told_from_pages_with_text(extract: Extract) -> None:
     assert extract.scanned_pages == (2, 3)
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_pages_as_pictures(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     path = write("a", made())
     first, second = await reader.pages(path, [2, 1])

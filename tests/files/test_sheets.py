@@ -162,6 +162,7 @@ def test_old_workbooks() -> None:
         here(sheets, workbook(rows, encrypted=True), Sort("xls", "XLS"))
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     book = openpyxl.Workbook()
     book.active.append([1, "=A1", 0.5, "文字", dt.date.fromisoformat("2025-03-01")])

@@ -218,6 +218,7 @@ def test_relations_to_nothing_are_tolerated() -> None:
     assert here(word, odd, Sort("docx", "DOCX")).text == "text\n\n"
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     content = saved(rich())
     assert await reader.read(write("a", content), "a") == here(word, content, Sort("docx", "DOCX"))
