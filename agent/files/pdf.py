@@ -57,10 +57,17 @@ def _open(file: BinaryIO) -> Any:
 
 
 def _pages(document: Any) -> Iterator[tuple[int, Any]]:
-    """Each page with its number; those that are damaged are left out."""
+    """Each page with its number; those that are damaged are left out. What a form was filled in with becomes text."""
+    has_form = bool(document.get_formtype())
+    if has_form:
+        document.init_forms()
     for index in range(len(document)):
-        with contextlib.suppress(pypdfium2.PdfiumError), contextlib.closing(document[index]) as page:
-            yield index + 1, page
+        with contextlib.suppress(pypdfium2.PdfiumError):
+            if has_form:
+                with contextlib.closing(document[index]) as page:
+                    page.flatten()
+            with contextlib.closing(document[index]) as page:
+                yield index + 1, page
 
 
 def _text(page: Any) -> str:

@@ -75,6 +75,7 @@ class _Document:
         found = styles.iterchildren(qn("w:style")) if styles is not None else ()
         self._styles = {each.get(qn("w:styleId")): each for each in found}
         self._style = cache(self._look_up)
+        self._notes_of = cache(self._read_notes)
         self._notes: list[str] = []
         self._listed = False
 
@@ -128,8 +129,8 @@ class _Document:
                     self._blocks(each)
 
     def _paragraph(self, element: Any) -> None:
-        name, level, label, depth = self._shape(element)
         text = self._text(element)
+        name, level, label, depth = self._shape(element, text)
         if _CONTENTS.match(name):
             return
         if level is not None and level < _BODY_TEXT and text:
@@ -147,12 +148,12 @@ class _Document:
                 self._end_list()
                 self._blocks(box)
 
-    def _shape(self, element: Any) -> tuple[str, int | None, str, int]:
+    def _shape(self, element: Any, text: str) -> tuple[str, int | None, str, int]:
         """(style's name, outline level, label, depth of its list); counts the label."""
         properties = element.find(qn("w:pPr"))
         name, level, number = self._style(value(properties, "w:pStyle") or "")
         number = _number(properties, number) or number
-        label = self._numbering.label(*number) if number and number[0] != "0" and self._text(element) else ""
+        label = self._numbering.label(*number) if text and number and number[0] != "0" else ""
         return name, _outline_level(properties) or level, label, number[1] if number else 0
 
     def _end_list(self) -> None:
@@ -183,8 +184,8 @@ class _Document:
     def _cell(self, element: Any) -> str:
         lines = []
         for each in element.iter(qn("w:p")):
-            label = self._shape(each)[2]
-            lines.append(f"{label} {self._text(each)}".strip())
+            text = self._text(each)
+            lines.append(f"{self._shape(each, text)[2]} {text}".strip())
         return "\n".join(filter(None, lines))
 
     # Text within a paragraph.
@@ -217,10 +218,12 @@ class _Document:
         found = self._part.rels.get(relation)
         return self._out.image(found.target_part.partname.lstrip("/")) if found and not found.is_external else ""
 
-    def _note(self, kind: str, wanted: str | None) -> str:
-        notes = (each for root in self._beside(kind) for each in root if each.get(qn("w:id")) == wanted)
-        self._notes.append(next(map(self._line, notes), ""))
+    def _note(self, kind: str, number: str | None) -> str:
+        self._notes.append(self._notes_of(kind).get(number, ""))
         return f"[^{len(self._notes)}]"
+
+    def _read_notes(self, kind: str) -> dict[str | None, str]:
+        return {each.get(qn("w:id")): self._line(each) for root in self._beside(kind) for each in root}
 
 
 def _local(element: etree._Element) -> str:

@@ -79,6 +79,15 @@ async def test_only_pdfs_have_pages(reader: Reader, write: Callable[[str, bytes]
         await reader.pages(write("a.txt", b"text"), [1])
 
 
+def test_what_a_form_was_filled_in_with() -> None:
+    data = io.BytesIO()
+    page = canvas.Canvas(data)
+    page.drawString(72, 700, "Name of the applicant:")
+    page.acroForm.textfield(value="Zhang San", x=220, y=690, width=200, height=20)
+    page.save()
+    assert here(pdf, data.getvalue(), Sort("pdf", "PDF")).text == "[page 1]\nName of the applicant:\nZhang San\n\n"
+
+
 def test_drawn_text_is_a_picture() -> None:
     data = io.BytesIO()
     page = canvas.Canvas(data)
