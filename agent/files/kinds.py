@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from agent.files.extract import Kind
+from agent.files.extract import Kind, Unreadable
 
 HEAD_BYTES = 65_536
 
@@ -122,7 +122,7 @@ def tell(head: bytes, name: str) -> Sort:
 
 
 def look_inside(file: BinaryIO, sort: Sort) -> Sort:
-    """What a container holds, of which `tell` has seen the head only; anything else as it is."""
+    """What a container holds, of which `tell` has seen the head only; anything else as it is. Raises Unreadable."""
     if sort == COMPOUND:
         return _compound(file)
     return _zip(file, sort) if sort == ZIP or sort.kind in _OFFICE.values() else sort
@@ -199,8 +199,8 @@ def _compound(file: BinaryIO) -> Sort:
     try:
         with olefile.OleFileIO(file) as container:
             names = {entry[0] for entry in container.listdir(streams=True, storages=True)}
-    except Exception:  # a damaged container: still an old office file
-        names = set()
+    except Exception as error:
+        raise Unreadable("broken", f"a damaged container ({type(error).__name__})", "OLE") from None
     finally:
         file.seek(0)
     if not names.isdisjoint(_ENCRYPTED):

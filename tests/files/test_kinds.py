@@ -4,6 +4,7 @@ import zipfile
 import pytest
 
 from agent.files import kinds
+from agent.files.extract import Unreadable
 from agent.files.kinds import COMPOUND, ZIP, Sort, tell
 
 
@@ -84,5 +85,6 @@ def test_look_inside(file: io.BytesIO, expected: Sort) -> None:
     assert kinds.look_inside(io.BytesIO(file.getvalue()[:-30]), seeming) == seeming
 
 
-def test_a_broken_compound_file_is_still_one() -> None:
-    assert kinds.look_inside(io.BytesIO(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 600), COMPOUND) == COMPOUND
+def test_a_broken_compound_file() -> None:
+    with pytest.raises(Unreadable, match="broken"):
+        kinds.look_inside(io.BytesIO(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 600), COMPOUND)
