@@ -8,27 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+# fmt: off
 Kind = Literal[
-    "pdf",
-    "docx",
-    "xlsx",
-    "pptx",
-    "doc",
-    "xls",
-    "ppt",
-    "csv",
-    "tsv",
-    "text",
-    "markdown",
-    "html",
-    "json",
-    "code",
-    "image",
-    "archive",
-    "audio",
-    "video",
-    "unknown",
+    "pdf", "docx", "xlsx", "pptx", "doc", "xls", "ppt", "csv", "tsv", "text", "markdown", "html", "json", "code",
+    "image", "archive", "audio", "video", "unknown",
 ]
+# fmt: on
 
 Code = Literal["encrypted", "broken", "too_large", "bomb", "timeout", "unsupported", "empty", "old_format", "missing"]
 
@@ -42,10 +27,10 @@ class Unreadable(Exception):
     too_large    over a limit of `Limits`, or its reading needed more memory than allowed
     bomb         made to unpack into something enormous
     timeout      not read within the time allowed
-    unsupported  a kind that cannot be looked into (`kind` and `format` say which)
-    empty        no bytes at all
+    unsupported  a kind that cannot be looked into (`detail` and `format` say which)
+    empty        no bytes at all, or a page without an element
     old_format   a predecessor of today's formats that cannot be read (`format` says which)
-    missing      the page, slide or embedded picture that was asked for does not exist
+    missing      the file, page, place or embedded picture that was asked for does not exist
     """
 
     def __init__(self, code: Code, detail: str = "", format: str = "") -> None:
@@ -96,11 +81,11 @@ class Part:
 class Extract:
     """What a file says. `facts` are JSON values, present where they apply:
 
-    pages, slides, characters, rows, columns, images, width, height: int    encoding, title, format: str
+    pages, slides, characters, rows, columns, images, width, height, seconds: int    encoding, title, format: str
     sheets: [{"name", "rows", "columns", "hidden"}]
 
     `truncated`: a limit cut the text. `scanned_pages`: numbers of PDF pages that are pictures (their text, if any, is
-    not the page's). `images`: where the pictures `[image 1]`, `[image 2]`... of the text lie inside the file.
+    not the page's). `images`: what `Reader.picture` calls the pictures `[image 1]`, `[image 2]`... of the text.
     """
 
     kind: Kind

@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from agent.files.extract import Kind
+from agent.files.extract import Kind, Unreadable
 
 HEAD_BYTES = 65_536
 
@@ -46,7 +46,7 @@ _SIGNATURES: tuple[tuple[int, bytes, Kind, str], ...] = (
     (0, b"{\\rtf", "doc", "RTF"),
 )
 
-_OFFICE: tuple[tuple[str, Kind], ...] = (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx"))
+_OFFICE: dict[str, Kind] = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx"}
 _OPEN_DOCUMENT = (
     (b"opendocument.text", "ODT"),
     (b"opendocument.spreadsheet", "ODS"),
@@ -105,11 +105,11 @@ COMPOUND = Sort("unknown", "OLE")
 
 
 def tell(head: bytes, name: str) -> Sort:
-    """What a file that begins with `head` (HEAD_BYTES of it) is; ZIP and COMPOUND for the two kinds of containers."""
+    """What a file that begins with `head` (HEAD_BYTES of it) is; of containers, what it seems to be."""
     if head.startswith(_OLE):
         return COMPOUND
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK00PK\x03\x04")):
-        return ZIP
+        return _office(_first_names(head))
     # Readers of PDF look for its mark in the first 1024 bytes: mail gateways and web forms put lines before it.
     if b"%PDF-" in head[:1024]:
         return Sort("pdf", "PDF")
@@ -122,10 +122,10 @@ def tell(head: bytes, name: str) -> Sort:
 
 
 def look_inside(file: BinaryIO, sort: Sort) -> Sort:
-    """What a container of that sort holds; any other sort as it is."""
+    """What a container holds, of which `tell` has seen the head only; anything else as it is. Raises Unreadable."""
     if sort == COMPOUND:
         return _compound(file)
-    return _zip(file) if sort == ZIP else sort
+    return _zip(file, sort) if sort == ZIP or sort.kind in _OFFICE.values() else sort
 
 
 def extension(name: str) -> str:
@@ -160,7 +160,7 @@ def _text(head: bytes, ending: str) -> Sort:
     return Sort("text")
 
 
-def _zip(file: BinaryIO) -> Sort:
+def _zip(file: BinaryIO, sort: Sort) -> Sort:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
@@ -169,20 +169,23 @@ def _zip(file: BinaryIO) -> Sort:
                 for part, format in _OPEN_DOCUMENT:
                     if part in mime:
                         return Sort("unknown", format)
+            return _office(names)
     except Exception:  # whatever is wrong with it, its reader will find and name it
-        names = _first_names(file)
+        return sort
     finally:
         file.seek(0)
-    for prefix, kind in _OFFICE:
+
+
+def _office(names: list[str]) -> Sort:
+    for prefix, kind in _OFFICE.items():
         if any(name.startswith(prefix) for name in names):
             return Sort(kind, "XLSB" if "xl/workbook.bin" in names else kind.upper())
     return ZIP
 
 
-def _first_names(file: BinaryIO) -> list[str]:
-    """Names in the local headers at the start of a ZIP whose directory is missing (a broken download)."""
-    file.seek(0)
-    head, names, at = file.read(HEAD_BYTES), [], 0
+def _first_names(head: bytes) -> list[str]:
+    """Names in the local headers at the start of a ZIP."""
+    names, at = [], 0
     while (at := head.find(b"PK\x03\x04", at)) >= 0:
         length = int.from_bytes(head[at + 26 : at + 28], "little")
         names.append(head[at + 30 : at + 30 + length].decode("utf-8", "replace"))
@@ -196,8 +199,8 @@ def _compound(file: BinaryIO) -> Sort:
     try:
         with olefile.OleFileIO(file) as container:
             names = {entry[0] for entry in container.listdir(streams=True, storages=True)}
-    except Exception:  # a damaged container: still an old office file
-        names = set()
+    except Exception as error:
+        raise Unreadable("broken", f"a damaged container ({type(error).__name__})", "OLE") from None
     finally:
         file.seek(0)
     if not names.isdisjoint(_ENCRYPTED):

@@ -41,7 +41,8 @@ def read(file: BinaryIO, sort: Sort, limits: Limits, out: Manuscript) -> Extract
 
 
 def pages(file: BinaryIO, numbers: Sequence[int]) -> list[Picture]:
-    """These pages, rendered; at most PAGES of them."""
+    """These pages, rendered; at most PAGES of them. Chinese in fonts that the file does not carry stays blank: behind
+    the fence there are no others (such pages have text, and need no picture)."""
     with contextlib.closing(_open(file)) as document:
         document.init_forms()
         return [_rendered(document, number) for number in numbers[:PAGES]]
@@ -56,10 +57,17 @@ def _open(file: BinaryIO) -> Any:
 
 
 def _pages(document: Any) -> Iterator[tuple[int, Any]]:
-    """Each page with its number; those that are damaged are left out."""
+    """Each page with its number; those that are damaged are left out. What a form was filled in with becomes text."""
+    has_form = bool(document.get_formtype())
+    if has_form:
+        document.init_forms()
     for index in range(len(document)):
-        with contextlib.suppress(pypdfium2.PdfiumError), contextlib.closing(document[index]) as page:
-            yield index + 1, page
+        with contextlib.suppress(pypdfium2.PdfiumError):
+            if has_form:
+                with contextlib.closing(document[index]) as page:
+                    page.flatten()
+            with contextlib.closing(document[index]) as page:
+                yield index + 1, page
 
 
 def _text(page: Any) -> str:

@@ -25,6 +25,8 @@ from agent.files.manuscript import Full, Manuscript, line
 _SIGN = re.compile(r"\[\$([^\]-]*)[^\]]*\]")
 _SILENT = re.compile(r'\[[^\]]*\]|[_*].|\\|"')
 _NUMBER = re.compile(r"([^0#?.,%]*)([0#?,]+)(?:\.([0#?]+))?(%?)([^0#?,.%E/]*)")
+_SHEET = "xl/worksheets/sheet"
+_LOOKS = re.compile(rb"<(?:\w+:)?(fills|borders|dxfs|cellStyles|cellStyleXfs)\b.*?</(?:\w+:)?\1>", re.DOTALL)
 # A formula whose result nobody has calculated yet, as libraries write them.
 _NOT_CALCULATED = re.compile(rb"</(?:\w+:)?f>\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></|</(?:\w+:)?c>)")
 
@@ -73,11 +75,14 @@ def _gathered(sheet: _Sheet, limits: Limits, out: Manuscript) -> Grid:
 
 
 def _xlsx(file: BinaryIO, limits: Limits) -> list[_Sheet]:
-    formulas = None
     package = archive.check(file, limits)
-    if any(map(_is_not_calculated, *_parts(package))):
-        formulas = openpyxl.load_workbook(file, read_only=True, keep_links=False)
-    book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    calculated = not any(_is_not_calculated(package, name) for name in package.namelist() if _SHEET in name)
+    try:
+        book = _load(file, data_only=True)
+    except (TypeError, ValueError, IndexError):
+        file = _without_looks(package)
+        book = _load(file, data_only=True)
+    formulas = None if calculated else _load(file)
     return [
         _Sheet(
             name=line(each.title),
@@ -106,9 +111,18 @@ def _xlsx_rows(sheet: Any, formulas: Any, limits: Limits) -> Iterator[tuple[int,
         yield number, cells
 
 
-def _parts(package: zipfile.ZipFile) -> tuple[list[zipfile.ZipFile], list[str]]:
-    names = [name for name in package.namelist() if name.startswith("xl/worksheets/sheet")]
-    return [package] * len(names), names
+def _load(file: BinaryIO, data_only: bool = False) -> Any:
+    return openpyxl.load_workbook(file, read_only=True, data_only=data_only, keep_links=False)
+
+
+def _without_looks(package: zipfile.ZipFile) -> BinaryIO:
+    """The workbook without colours and borders: exporters write some that Excel takes and the library does not."""
+    copy = io.BytesIO()
+    with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as plain:
+        for name in package.namelist():
+            data = package.read(name)
+            plain.writestr(name, _LOOKS.sub(b"", data) if name == "xl/styles.xml" else data)
+    return copy
 
 
 def _is_not_calculated(package: zipfile.ZipFile, name: str) -> bool:

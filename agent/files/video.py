@@ -72,5 +72,6 @@ def _spread(container: Any, stream: Any, count: int) -> Iterator[Any]:
 
 def _picture(frame: Any) -> Picture:
     scale = min(1.0, images.LONG_SIDE / max(frame.width, frame.height))
-    image = frame.to_image(width=max(2, round(frame.width * scale)), height=max(2, round(frame.height * scale)))
+    size = {"width": max(2, round(frame.width * scale)), "height": max(2, round(frame.height * scale))}
+    image = frame.to_image(**size, threads=1)  # no thread starts behind the fence
     return images.encode(image.rotate(frame.rotation, expand=True) if frame.rotation else image)

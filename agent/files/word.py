@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, BinaryIO
 
+from docx.opc import pkgreader
 from docx.opc.part import PartFactory
 from docx.oxml import parse_xml
 from docx.oxml.ns import qn
@@ -25,6 +26,7 @@ from agent.files.manuscript import Full, Manuscript, line
 from agent.files.numbering import Numbering, integer, value
 from agent.files.outline import guess
 
+_PACKAGES: Any = pkgreader
 # Documents with macros and templates, which the library does not count among documents.
 _DOCUMENTS = (
     "application/vnd.ms-word.document.macroEnabled.main+xml",
@@ -45,12 +47,21 @@ def read(file: BinaryIO, sort: Sort, limits: Limits, out: Manuscript) -> Extract
     archive.check(file, limits)
     for kind in _DOCUMENTS:
         PartFactory.part_type_for[kind] = DocumentPart
+    _PACKAGES.PackageReader._srels_for = staticmethod(_relations)
     package = Package.open(file)
     document = _Document(package.main_document_part, out)
     with contextlib.suppress(Full):
         document.write()
     extract = out.extract("docx", {"title": line(package.core_properties.title or "")})
     return extract if extract.outline else guess(extract)
+
+
+def _relations(reader: Any, source: Any) -> Any:
+    """The relations of a part without those to nothing, which Word tolerates and the library does not."""
+    found = _PACKAGES._SerializedRelationships.load_from_xml(source.baseURI, reader.rels_xml_for(source))
+    there = set(reader._zipf.namelist())
+    found._srels = [each for each in found if each.is_external or each.target_partname.membername in there]
+    return found
 
 
 class _Document:
@@ -64,6 +75,7 @@ class _Document:
         found = styles.iterchildren(qn("w:style")) if styles is not None else ()
         self._styles = {each.get(qn("w:styleId")): each for each in found}
         self._style = cache(self._look_up)
+        self._notes_of = cache(self._read_notes)
         self._notes: list[str] = []
         self._listed = False
 
@@ -117,8 +129,8 @@ class _Document:
                     self._blocks(each)
 
     def _paragraph(self, element: Any) -> None:
-        name, level, label, depth = self._shape(element)
         text = self._text(element)
+        name, level, label, depth = self._shape(element, text)
         if _CONTENTS.match(name):
             return
         if level is not None and level < _BODY_TEXT and text:
@@ -136,12 +148,12 @@ class _Document:
                 self._end_list()
                 self._blocks(box)
 
-    def _shape(self, element: Any) -> tuple[str, int | None, str, int]:
+    def _shape(self, element: Any, text: str) -> tuple[str, int | None, str, int]:
         """(style's name, outline level, label, depth of its list); counts the label."""
         properties = element.find(qn("w:pPr"))
         name, level, number = self._style(value(properties, "w:pStyle") or "")
         number = _number(properties, number) or number
-        label = self._numbering.label(*number) if number and number[0] != "0" and self._text(element) else ""
+        label = self._numbering.label(*number) if text and number and number[0] != "0" else ""
         return name, _outline_level(properties) or level, label, number[1] if number else 0
 
     def _end_list(self) -> None:
@@ -172,8 +184,8 @@ class _Document:
     def _cell(self, element: Any) -> str:
         lines = []
         for each in element.iter(qn("w:p")):
-            label = self._shape(each)[2]
-            lines.append(f"{label} {self._text(each)}".strip())
+            text = self._text(each)
+            lines.append(f"{self._shape(each, text)[2]} {text}".strip())
         return "\n".join(filter(None, lines))
 
     # Text within a paragraph.
@@ -206,10 +218,12 @@ class _Document:
         found = self._part.rels.get(relation)
         return self._out.image(found.target_part.partname.lstrip("/")) if found and not found.is_external else ""
 
-    def _note(self, kind: str, wanted: str | None) -> str:
-        notes = (each for root in self._beside(kind) for each in root if each.get(qn("w:id")) == wanted)
-        self._notes.append(next(map(self._line, notes), ""))
+    def _note(self, kind: str, number: str | None) -> str:
+        self._notes.append(self._notes_of(kind).get(number, ""))
         return f"[^{len(self._notes)}]"
+
+    def _read_notes(self, kind: str) -> dict[str | None, str]:
+        return {each.get(qn("w:id")): self._line(each) for root in self._beside(kind) for each in root}
 
 
 def _local(element: etree._Element) -> str:

@@ -15,7 +15,7 @@ from tests.files.conftest import saved
 
 def encoded(image: Pillow.Image, format: str, **options: object) -> bytes:
     data = io.BytesIO()
-    image.save(data, format, **options)
+    image.save(data, format, **({"compress_level": 1} if format == "PNG" else {}) | options)
     return data.getvalue()
 
 
@@ -67,11 +67,11 @@ def test_transparency_and_few_colours_stay_exact() -> None:
 
 
 def test_transparent_photos_that_are_too_big_are_laid_on_white() -> None:
-    big = noise(1500, 1500).convert("RGBA")
-    big.putalpha(Pillow.linear_gradient("L").resize((1500, 1500)))
+    big = noise(700, 700).convert("RGBA")
+    big.putalpha(Pillow.linear_gradient("L").resize((700, 700)))
     (part,) = picture(big, "PNG").parts
     assert part.mime == "image/jpeg" and len(part.data) <= images.PICTURE_BYTES
-    assert min(opened(part).convert("L").crop((0, 0, 1500, 5)).getextrema()) > 200
+    assert min(opened(part).convert("L").crop((0, 0, 700, 5)).getextrema()) > 200
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
@@ -105,7 +105,7 @@ def test_a_long_screenshot_is_cut_into_overlapping_parts() -> None:
     assert first.getpixel((0, 1520)) == second.getpixel((0, 52))
     wide = picture(long.rotate(90, expand=True), "PNG")
     assert [part.height for part in wide.parts] == [800] * 5
-    endless = picture(Pillow.new("RGB", (1000, 40_000)), "PNG")
+    endless = picture(Pillow.new("L", (1000, 40_000)), "PNG")
     assert len(endless.parts) == 6 and endless.parts[0].height == 1568
 
 
@@ -118,6 +118,7 @@ def test_limits_and_damage() -> None:
             images.picture(io.BytesIO(whole[: len(whole) // 2]), format, Limits())
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_a_picture_in_an_office_file(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     document = docx.Document()
     document.add_picture(io.BytesIO(encoded(Pillow.new("RGB", (70, 50), "green"), "PNG")))

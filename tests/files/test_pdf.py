@@ -62,6 +62,7 @@ def test_scanned_pages_are_told_from_pages_with_text(extract: Extract) -> None:
     assert extract.scanned_pages == (2, 3)
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_pages_as_pictures(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     path = write("a", made())
     first, second = await reader.pages(path, [2, 1])
@@ -76,6 +77,15 @@ async def test_pages_as_pictures(reader: Reader, write: Callable[[str, bytes], P
 async def test_only_pdfs_have_pages(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     with pytest.raises(Unreadable, match="unsupported"):
         await reader.pages(write("a.txt", b"text"), [1])
+
+
+def test_what_a_form_was_filled_in_with() -> None:
+    data = io.BytesIO()
+    page = canvas.Canvas(data)
+    page.drawString(72, 700, "Name of the applicant:")
+    page.acroForm.textfield(value="Zhang San", x=220, y=690, width=200, height=20)
+    page.save()
+    assert here(pdf, data.getvalue(), Sort("pdf", "PDF")).text == "[page 1]\nName of the applicant:\nZhang San\n\n"
 
 
 def test_drawn_text_is_a_picture() -> None:

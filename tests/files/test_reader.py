@@ -24,9 +24,11 @@ from agent.files import child
 from agent.files.extract import Extract, Limits, Unreadable
 from agent.files.reader import Reader
 from tests.files.compound import compound, workbook
-from tests.files.conftest import saved
+from tests.files.conftest import repacked, saved
 
 Write = Callable[[str, bytes | str], Path]
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at the children through /proc")
 
 SMALL_ZIP = zipfile.ZIP_DEFLATED
 
@@ -45,16 +47,7 @@ def drawn(**options: object) -> bytes:
     return data.getvalue()
 
 
-def repacked(document: bytes, **parts: bytes) -> bytes:
-    """An office file with some of its parts replaced; `document.xml` is written as `document_xml`."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(document)) as old, zipfile.ZipFile(data, "w", SMALL_ZIP) as new:
-        for info in old.infolist():
-            key = Path(info.filename).name.replace(".", "_")
-            new.writestr(info.filename, parts.get(key, old.read(info.filename)))
-    return data.getvalue()
-
-
+@pytest.mark.usefixtures("unprivileged")
 async def test_every_kind_is_read_behind_the_fence(reader: Reader, write: Write) -> None:
     word = docx.Document()
     word.add_paragraph("甲方：某某公司")
@@ -148,7 +141,7 @@ async def test_truncated_files(reader: Reader, write: Write) -> None:
 
 
 def ratio() -> bytes:
-    return repacked(saved(docx.Document()), document_xml=b"<w:document>" + b" " * 20_000_000)
+    return repacked(saved(docx.Document()), document_xml=lambda part: b"<w:document>" + b" " * 20_000_000)
 
 
 def big_part() -> bytes:
@@ -205,12 +198,12 @@ async def test_entities_are_not_expanded(reader: Reader, write: Write, tmp_path:
         f'<w:document xmlns:w="{word}"><w:body><w:p><w:r><w:t>before &x; after</w:t></w:r></w:p></w:body></w:document>'
     )
     external = f'<!DOCTYPE d [<!ENTITY x SYSTEM "file://{secret}">]>{body}'.encode()
-    text = await told(reader, write("xxe.docx", repacked(saved(docx.Document()), document_xml=external)))
+    text = await told(reader, write("xxe.docx", repacked(saved(docx.Document()), document_xml=lambda part: external)))
     assert "SECRET" not in text
 
     layers = "".join(f'<!ENTITY x{n} "{f"&x{n - 1};" * 10}">' for n in range(1, 12))
     laughs = f'<!DOCTYPE d [<!ENTITY x0 "lol">{layers}<!ENTITY x "&x11;">]>{body}'.encode()
-    text = await told(reader, write("laughs.docx", repacked(saved(docx.Document()), document_xml=laughs)))
+    text = await told(reader, write("laughs.docx", repacked(saved(docx.Document()), document_xml=lambda part: laughs)))
     assert "lollol" not in text
 
     book = openpyxl.Workbook()
@@ -219,7 +212,8 @@ async def test_entities_are_not_expanded(reader: Reader, write: Write, tmp_path:
     cells = f'<worksheet xmlns="{sheet}"><sheetData><row><c t="str"><v>&x;</v></c></row></sheetData></worksheet>'
     for name, declared in (("laughs", laughs), ("xxe", external)):
         doctype = declared.split(b"]>")[0] + b"]>"
-        content = repacked(saved(book), sheet1_xml=doctype + cells.encode())
+        sheet_part = doctype + cells.encode()
+        content = repacked(saved(book), sheet1_xml=lambda part, made=sheet_part: made)
         text = await told(reader, write(f"{name}.xlsx", content))
         assert "lollol" not in text and "SECRET" not in text
 
@@ -255,14 +249,16 @@ async def test_deep_nesting(reader: Reader, write: Write) -> None:
     word = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
     body = f'<w:document xmlns:w="{word}"><w:body><w:p>{runs}</w:p></w:body></w:document>'
     assert (
-        await refused(reader, write("c.docx", repacked(saved(docx.Document()), document_xml=body.encode())))
+        await refused(
+            reader, write("c.docx", repacked(saved(docx.Document()), document_xml=lambda part: body.encode()))
+        )
     ).code == "broken"
 
 
-async def test_a_huge_text_costs_no_more_than_its_beginning(reader: Reader, write: Write) -> None:
+def test_a_huge_text_costs_no_more_than_its_beginning(reader: Reader, write: Write) -> None:
     line = "一行普通的日志文字 with words\n".encode()
     path = write("big.log", line * (100 * 2**20 // len(line)))
-    extract = await reader.read(path, "big.log")
+    extract = asyncio.run(reader.read(path, "big.log"))
     assert extract.truncated
     assert 1_900_000 < len(extract.text) <= 2_000_000
 
@@ -322,6 +318,7 @@ async def test_a_child_that_misbehaves(write: Write, monkeypatch: pytest.MonkeyP
     assert children() == []
 
 
+@linux
 async def test_cancelling_ends_the_child(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.files.reader._START", "import time; print('x', flush=True); time.sleep(60)")
     reading = asyncio.ensure_future(Reader().read(write("a.txt", "x"), "a.txt"))
@@ -333,6 +330,7 @@ async def test_cancelling_ends_the_child(write: Write, monkeypatch: pytest.Monke
     assert children() == []
 
 
+@linux
 async def test_two_at_a_time(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.files.reader._START", "import time; time.sleep(60)")
     reader = Reader(Limits(seconds=0.5))
@@ -345,6 +343,7 @@ async def test_two_at_a_time(write: Write, monkeypatch: pytest.MonkeyPatch) -> N
     assert most == 2
 
 
+@linux
 async def test_the_child_has_the_file_and_nothing_else(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     program = (
@@ -384,7 +383,9 @@ def test_an_extract_survives_the_pipe() -> None:
 
 def children() -> list[int]:
     """The processes that this one has started and that still are."""
-    found = []
+    found: list[int] = []
+    if sys.platform != "linux":
+        return found
     for task in Path("/proc/self/task").iterdir():
         found += [int(each) for each in (task / "children").read_text().split()]
     return found

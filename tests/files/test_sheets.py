@@ -1,5 +1,6 @@
 import datetime as dt
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from agent.files.kinds import Sort
 from agent.files.reader import Reader
 from agent.files.sheets import shown
 from tests.files.compound import workbook
-from tests.files.conftest import here, saved
+from tests.files.conftest import here, repacked, saved
 
 
 def read(book: Any, limits: Limits | None = None) -> Extract:
@@ -118,6 +119,17 @@ def test_formulas_show_their_value_or_else_themselves() -> None:
     assert "| # | 3 |" in calculated and "=1+2" not in calculated
 
 
+@pytest.mark.filterwarnings("ignore:Workbook contains no default style")
+def test_colours_that_the_library_refuses_are_done_without() -> None:
+    book = openpyxl.Workbook()
+    book.active.append([0.5, "=A1"])
+    book.active["A1"].number_format = "0.0%"
+    odd = repacked(saved(book), styles_xml=lambda part: re.sub(rb"<fill>.*?</fill>", b"<fill/>", part, count=1))
+    with pytest.raises(TypeError):
+        openpyxl.load_workbook(io.BytesIO(odd))
+    assert "| # | 50.0% | =A1 |" in here(sheets, odd, Sort("xlsx", "XLSX")).text
+
+
 def test_time_that_is_over_ends_the_reading() -> None:
     from agent.files.manuscript import Manuscript
 
@@ -150,6 +162,7 @@ def test_old_workbooks() -> None:
         here(sheets, workbook(rows, encrypted=True), Sort("xls", "XLS"))
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     book = openpyxl.Workbook()
     book.active.append([1, "=A1", 0.5, "文字", dt.date.fromisoformat("2025-03-01")])

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pptx
+import pytest
 from PIL import Image
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
@@ -69,6 +70,7 @@ def test_tables_charts_and_pictures() -> None:
     assert extract.images == ("ppt/media/image1.png",)
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     for content in (report(), figures()):
         assert await reader.read(write("a", content), "a.pptx") == here(slides, content, Sort("pptx", "PPTX"))

@@ -25,6 +25,7 @@ def film() -> bytes:
     return data.getvalue()
 
 
+@pytest.mark.usefixtures("unprivileged")
 async def test_frames_from_all_over_the_film(reader: Reader, write: Callable[[str, bytes], Path], film: bytes) -> None:
     path = write("a", film)
     frames = await reader.frames(path, 3)

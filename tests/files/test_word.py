@@ -18,7 +18,7 @@ from agent.files import numbering, word
 from agent.files.extract import Extract
 from agent.files.kinds import Sort
 from agent.files.reader import Reader
-from tests.files.conftest import here, saved
+from tests.files.conftest import here, repacked, saved
 
 W = nsdecls("w")
 
@@ -183,12 +183,13 @@ def test_text_boxes_headers_footers_comments_and_pictures() -> None:
 
 def test_footnotes() -> None:
     document = docx.Document()
-    document.add_paragraph("主张")._p.append(element('<w:r><w:footnoteReference w:id="2"/></w:r>'))
+    for style in (None, "List Number"):
+        document.add_paragraph("主张", style=style)._p.append(element('<w:r><w:footnoteReference w:id="2"/></w:r>'))
     notes = f'<w:footnotes {W}><w:footnote w:id="2"><w:p><w:r><w:t>来源</w:t></w:r></w:p></w:footnote></w:footnotes>'
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
     part = DocxPart(PackURI("/word/footnotes.xml"), kind, notes.encode(), document.part.package)
     document.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
-    assert read(document).text == "主张[^1]\n\n[footnotes]\n[^1]: 来源\n\n"
+    assert read(document).text == "主张[^1]\n\n1. 主张[^2]\n\n[footnotes]\n[^1]: 来源\n[^2]: 来源\n\n"
 
 
 def test_a_table_of_contents_is_left_out_and_an_outline_is_guessed() -> None:
@@ -210,6 +211,15 @@ def test_a_document_with_macros() -> None:
     assert document.element.body.find(qn("w:p")) is not None
 
 
+def test_relations_to_nothing_are_tolerated() -> None:
+    document = docx.Document()
+    document.add_paragraph("text")
+    nothing = f'<Relationship Id="rId99" Type="{RELATIONSHIP_TYPE.IMAGE}" Target="NULL"/></Relationships>'.encode()
+    odd = repacked(saved(document), document_xml_rels=lambda part: part.replace(b"</Relationships>", nothing))
+    assert here(word, odd, Sort("docx", "DOCX")).text == "text\n\n"
+
+
+@pytest.mark.usefixtures("unprivileged")
 async def test_the_child_says_the_same(reader: Reader, write: Callable[[str, bytes], Path]) -> None:
     content = saved(rich())
     assert await reader.read(write("a", content), "a") == here(word, content, Sort("docx", "DOCX"))
