@@ -71,7 +71,7 @@ async def test_the_summary_rolls_on(sim: Simulator, tmp_path: Path) -> None:
 
 
 async def test_new_clears_a_summary_that_is_being_written(sim: Simulator, tmp_path: Path) -> None:
-    script(sim, lambda _: Reply("合同的摘要", delay=1.0))
+    script(sim, lambda _: Reply("合同的摘要", delay=2.0))
     async with running(sim, tmp_path, **SMALL) as play:
         await fill(play, "li")
         assert sim.script.open, "the summary is under way"
