@@ -23,10 +23,10 @@ PAGES = [Page(ENGLISH), Page(CHINESE)]
 BOTH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
 
 # Which heading a section has, in the order of both READMEs.
-TITLE, TRY, TESTS, REAL, COMMANDS, SETTING, FRAMEWORK = range(7)
+TITLE, TRY, TESTS, REAL, COMMANDS, FILES, SETTING, FRAMEWORK = range(8)
 
 # Paths that the program makes, or a person; they exist in no checkout.
-MADE = {".env", ".venv", "chats/<chat id>.md", "data/", "data/agent.db"}
+MADE = {"data/files/", ".env", ".venv", "chats/<chat id>.md", "data/", "data/agent.db"}
 
 
 def block(page: Page, language: str, number: int = 0) -> Block:
