@@ -104,7 +104,7 @@ class Socket(ClientConnection):
             self.on_lost(f"the socket closed: {exc or closed.__cause__ or closed}")
 
     def write(self, message: bytes) -> None:
-        """Writes one text message into the buffer.
+        """Writes one text message: at once if it is the turn's first, else at the end of this turn of the loop.
 
         Raises:
             WebSocketException, ConnectionError: the socket is closed, the message did not go out.
@@ -114,12 +114,14 @@ class Socket(ClientConnection):
         self.protocol.send_text(message)
         if not self._flushing:
             self._flushing = True
+            self.send_data()
             self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Hands over what was written in this turn of the loop in one piece: a hundred chats cost one system call."""
+        """Hands over what was written in this turn of the loop behind its first message, in one piece: that one leaves
+        at once, and a hundred chats cost two system calls."""
         self._flushing = False
-        if not self.transport.is_closing():
+        if self.protocol.writes and not self.transport.is_closing():
             self.send_data()
 
     def send_data(self) -> None:
