@@ -12,6 +12,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import socket
 import sqlite3
 import time
 from collections import Counter
@@ -66,6 +68,13 @@ class CannotListen(OSError):
         )
 
 
+def reason(error: OSError) -> str:
+    """Why an address cannot be listened on, in the system's words: asyncio's repeat the address."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno).lower()
+
+
 @contextlib.asynccontextmanager
 async def listening(address: tuple[str, int] | None, database: Path, line: Callable[[], Line]) -> AsyncIterator[int]:
     """Serves on `address` (host, port; port 0 picks a free one) for the block; yields the port, 0 without an address.
@@ -93,8 +102,7 @@ async def listening(address: tuple[str, int] | None, database: Path, line: Calla
     try:
         server = await asyncio.start_server(partial(_serve, answer, connections), host, port, limit=HEAD_LIMIT)
     except OSError as error:
-        # asyncio's own words repeat the address; the system's are in the middle of them.
-        raise CannotListen(host, port, error.strerror.rpartition(": ")[2] if error.strerror else str(error)) from error
+        raise CannotListen(host, port, reason(error)) from error
     listened: int = server.sockets[0].getsockname()[1]
     _log.info("health and metrics on http://%s:%d", f"[{host}]" if ":" in host else host, listened)
     try:

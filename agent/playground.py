@@ -12,7 +12,7 @@ import threading
 import webbrowser
 from dataclasses import replace
 
-from agent import app
+from agent import app, health
 from agent.chat.prompts import Prompts
 from agent.config import Settings
 from agent.serve import stopped_by_signals
@@ -28,8 +28,7 @@ _log = logging.getLogger(__name__)
 class CannotListen(OSError):
     """The page's address cannot be used."""
 
-    def __init__(self, host: str, port: int, error: OSError) -> None:
-        reason = (error.strerror or str(error)).rpartition(": ")[2]
+    def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(
             f"cannot listen on {host}, port {port} ({reason}); give another --port (0 picks one) or --host"
         )
@@ -60,7 +59,7 @@ async def _play(settings: Settings, host: str, port: int, browser: bool, scripte
         try:
             await stack.enter_async_context(simulator)
         except OSError as error:
-            raise CannotListen(host, port, error) from error
+            raise CannotListen(host, port, health.reason(error)) from error
         settings = replace(settings, bot_id=BOT_ID, bot_secret=SECRET, bot_name=name, ws_url=simulator.ws_url)
         if scripted:
             settings = replace(
