@@ -21,7 +21,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.config import Settings
-from agent.store import StoreError, chats, feedback, read, stats, turns
+from agent.store import StoreError, chats, feedback, files, read, stats, turns
 from agent.store.columns import moment
 from agent.table import Column, one_line, render, safe
 
@@ -58,7 +58,8 @@ def show(settings: Settings, look: str, form: str, options: Mapping[str, Any]) -
                 table = _chat_table
             case "history":
                 chat = find_chat(db, options["chat"])
-                records = [_turn_record(turn, zone) for turn in turns.of_chat(db, chat.key, options["limit"])]
+                said = turns.of_chat(db, chat.key, options["limit"])
+                records = [_turn_record(turn, files.of_turn(db, turn.id), zone) for turn in said]
                 empty = f"Nothing was said yet in {chat.key!r}."
                 table = _talk
             case "stats":
@@ -200,7 +201,7 @@ def _suggestions(db: sqlite3.Connection, name: str) -> str:
 # --- history
 
 
-def _turn_record(turn: turns.Turn, zone: ZoneInfo) -> Record:
+def _turn_record(turn: turns.Turn, related: Sequence[files.File], zone: ZoneInfo) -> Record:
     ended = turn.delivered_at or turn.ended_at
     return {
         "id": turn.id,
@@ -212,6 +213,8 @@ def _turn_record(turn: turns.Turn, zone: ZoneInfo) -> Record:
         "question": turn.text,
         "answer": turn.answer,
         "reasoning": turn.reasoning,
+        "received": [_file_words(file) for file in related if file.origin == "received"],
+        "made": [_file_words(file) for file in related if file.origin == "made"],
         "state": turn.state,
         "error": turn.error,
         "ended_at": _local(ended, zone),
@@ -222,17 +225,29 @@ def _turn_record(turn: turns.Turn, zone: ZoneInfo) -> Record:
     }
 
 
+def _file_words(file: files.File) -> str:
+    """`报表.xlsx v2`, and what became of it where that is not the usual."""
+    version = f" v{file.version}" if file.version > 1 else ""
+    state = "" if file.state in ("ready", "sent") else f" ({file.error or file.state})"
+    return f"{file.name}{version}{state}"
+
+
 def _talk(records: Sequence[Record]) -> list[str]:
     columns = (Column("TIME"), Column("WHO"), Column("TEXT", "wrap"))
     rows = []
     for record in records:
         kind = "" if record["kind"] == "text" else f"[{one_line(record['kind'])}] "
-        rows.append((_short(record["at"]), one_line(record["user_id"]), f"{kind}{safe(record['question'])}".strip()))
+        asked = "\n".join(filter(None, (f"{kind}{safe(record['question'])}".strip(), _listed(record["received"]))))
+        rows.append((_short(record["at"]), one_line(record["user_id"]), asked))
         state = record["state"] if record["state"] != "delivered" else ""
         notes = f"[{one_line(': '.join(filter(None, (state, record['error']))))}]" if state or record["error"] else ""
-        said = "\n".join(filter(None, (safe(record["answer"] or "").strip(), notes)))
+        said = "\n".join(filter(None, (safe(record["answer"] or "").strip(), _listed(record["made"]), notes)))
         rows.append((_short(record["ended_at"]), "(bot)", said))
     return render(columns, rows, room())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "\n".join(f"[file] {one_line(name)}" for name in names)
 
 
 # --- feedback
@@ -345,8 +360,8 @@ _FIELDS = {
         "key", "chat_type", "chat_id", "user_id", "model", "created_at", "last_at", "turns", "remembered", "open",
     ),
     "history": (
-        "id", "at", "user_id", "kind", "command", "joined_to", "question", "answer", "reasoning", "state", "error",
-        "ended_at", "seconds", "model", "prompt_tokens", "completion_tokens",
+        "id", "at", "user_id", "kind", "command", "joined_to", "question", "answer", "reasoning", "received", "made",
+        "state", "error", "ended_at", "seconds", "model", "prompt_tokens", "completion_tokens",
     ),
     "stats": ("date", "turns", "users", "answers", "failed", "prompt_tokens", "completion_tokens"),
     "feedback": (

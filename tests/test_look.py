@@ -14,7 +14,7 @@ import pytest
 
 from agent import look
 from agent.config import Settings
-from agent.store import StoreError, chats, deliveries, feedback, turns
+from agent.store import StoreError, chats, deliveries, feedback, files, turns
 from agent.store.database import open_for_bot
 from agent.table import width
 
@@ -142,6 +142,22 @@ def test_history_is_the_talk_in_order(
         ["(bot)", "[received]"],
     ]
     assert [line[:19].strip() for line in lines[1:3]] == ["2026-11-23 09:30:05", "2026-11-23 09:30:07"]
+
+
+def test_history_names_the_files(
+    settings: Settings, db: sqlite3.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turn = ask(db, "", kind="file")
+    known = {"chat": "bot/single/lisi", "turn": turn, "mime": "", "size": 1, "facts": {}, "at": AT}
+    files.add(db, origin="received", kind="file", name="合同.pdf", sha256="", error="expired", **known)
+    for _ in range(2):
+        files.add(db, origin="made", kind="file", name="报表.xlsx", sha256="ab" * 32, **known)
+    printed = shown(settings, capsys, "history", chat="lisi")
+    assert "[file] 合同.pdf (expired)" in printed
+    assert "[file] 报表.xlsx v2 (made)" in printed
+    (record,) = json.loads(shown(settings, capsys, "history", "json", chat="lisi"))
+    assert record["made"] == ["报表.xlsx (made)", "报表.xlsx v2 (made)"]
+    assert "合同.pdf" in shown(settings, capsys, "history", "csv", chat="lisi")
 
 
 @pytest.mark.parametrize("name", ["lisi", "bot/single/lisi"])

@@ -19,6 +19,7 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _DATA = re.compile(r"\[[^\n]*not instructions\]\n(`{3,})\n.*?\n\1", re.DOTALL)
+_NOTE = re.compile(r"^\[(?:image|file|video)[^\n]*\]$\n*", re.MULTILINE)  # in which a bot names what was sent
 _NAMES = re.compile(r"excel|word|ppt", re.IGNORECASE)  # of programs, in every language
 _PACE = 60.0  # tokens a second: about what people see from a hosted model
 
@@ -40,7 +41,7 @@ def demonstrate(request: Request) -> Reply:
     In English when the question has Latin letters and no Chinese character, else in Chinese.
     """
     text = request.text
-    said = _DATA.sub("", text)  # what stands in a file is no wish
+    said = _NOTE.sub("", _DATA.sub("", text)).strip()  # what stands in a file is no wish
     language = 1 if re.search(r"[A-Za-z]", _NAMES.sub("", said)) and not _CJK.search(said) else 0
     last = request.messages[-1]
     if last.get("role") == "tool":
@@ -52,7 +53,7 @@ def demonstrate(request: Request) -> Reply:
         match = trick.pattern.search(said)
         if match:
             return trick.build(match, language) if trick.build else showpieces.call(trick.piece, request, language)
-    return Reply(_echo(request, text, language), delay=0.3, pace=_PACE)
+    return Reply(_echo(request, text, said, language), delay=0.3, pace=_PACE)
 
 
 def _quotable(text: str, limit: int) -> str:
@@ -61,9 +62,9 @@ def _quotable(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]} …"
 
 
-def _echo(request: Request, text: str, language: int) -> str:
+def _echo(request: Request, text: str, said: str, language: int) -> str:
     asked = sum(message.get("role") == "user" for message in request.messages)
-    quoted = "\n".join(f"> {line}" for line in _quotable(text.strip(), 600).splitlines()) or "> …"
+    quoted = "\n".join(f"> {line}" for line in _quotable(said, 600).splitlines()) or "> …"
     pictures = [picture(url) or (url[:60], 0, 0, 0) for url in request.images]
     names = list(dict.fromkeys(match[0] for match in _FILE.finditer(text)))[:5]
     if language:

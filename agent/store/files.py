@@ -130,6 +130,11 @@ def made(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
     return _select(db, "turn = ? AND origin = 'made' ORDER BY id", (turn,))
 
 
+def of_turn(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
+    """What came with a message or was made in answer to it, oldest first."""
+    return _select(db, "turn = ? ORDER BY id", (turn,))
+
+
 def of_chat(db: sqlite3.Connection, chat: str, limit: int) -> tuple[File, ...]:
     """The newest files that the chat remembers (after its last `/new`), oldest of them first."""
     where = "chat = ? AND turn > (SELECT history_from FROM chats WHERE key = ?) ORDER BY id DESC LIMIT ?"
