@@ -101,6 +101,9 @@ async def test_a_browser_that_does_not_return_holds_nothing_up(tmp_path: Path) -
     browser.chmod(0o700)
     async with playing(tmp_path, BROWSER=str(browser)) as playground:
         assert "好" in await playground.ask("好")
+        async with asyncio.timeout(20):
+            while not opened.exists() or not opened.read_text().strip():  # noqa: ASYNC110 (another process writes it)
+                await asyncio.sleep(0.05)
         assert opened.read_text().strip() == f"{playground.url}/"
         async with asyncio.timeout(10):
             assert (await playground.stop()).code == 0

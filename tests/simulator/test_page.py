@@ -18,6 +18,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from agent.simulator import Simulator, page
 from tests.simulator.test_model import png
 
+with suppress(ImportError):  # here, because it takes so long that it would block a test's event loop
+    from playwright.async_api import async_playwright
+
 STATIC = Path(page.__file__).with_name("static")
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -208,15 +211,13 @@ def browser(test: Callable[[], Awaitable[None]]) -> Any:
 @asynccontextmanager
 async def browsing(url: str, **options: Any) -> AsyncIterator[Any]:
     """A page at ``url``. Fails at its end when the console or the network had an error."""
-    from playwright.async_api import async_playwright
-
     options = {"locale": "zh-CN", "viewport": {"width": 1280, "height": 800}, **options}
     wrong: list[str] = []
     async with async_playwright() as driver:
         chromium = await driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
         try:
             context = await chromium.new_context(**options)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(30_000)
             tab = await context.new_page()
             tab.on(
                 "console",
