@@ -4,7 +4,7 @@
 are those of `agent.model.errors` and a few of our own. Details of a failure go to the log, never into the chat.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from agent.wecom import ENGLISH as ENGLISH_STREAM
@@ -76,7 +76,7 @@ class Words:
 
 
 CHINESE = Words(
-    stream=StreamWords(),
+    stream=StreamWords(stopped="（服务正在重启，恢复后会接着回答）"),
     errors={
         "key_refused": "模型服务拒绝了访问（密钥或权限有问题），请联系管理员。",
         "no_balance": "模型服务的账户余额或额度不足，请联系管理员。",
@@ -190,7 +190,7 @@ CHINESE = Words(
 )
 
 ENGLISH = Words(
-    stream=ENGLISH_STREAM,
+    stream=replace(ENGLISH_STREAM, stopped="(The service is restarting; the answer will go on afterwards.)"),
     errors={
         "key_refused": "The model service refused access (key or permissions). Please tell the administrator.",
         "no_balance": "The model service account has no balance or quota left. Please tell the administrator.",
