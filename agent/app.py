@@ -165,6 +165,7 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
         assistant = Assistant(settings, store, prompts, answering, words, settings.bot_id)
         server = line_of(settings, words)
         server.set_message_handler(assistant.handle)
+        server.set_late_handler(assistant.keep)
         server.set_event_handler(assistant.handle_event)
         server.set_state_handler(take)
         yield Bot(settings, store, server, assistant, counter, state)

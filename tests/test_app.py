@@ -227,6 +227,20 @@ async def test_stopping_leaves_the_turn_owed_and_the_next_run_answers_it(sim: Si
     assert sim.gateway.messages("user:zhangsan")[-2].text == noted
 
 
+async def test_what_is_sent_while_the_bot_stops_is_answered_by_its_next_run(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path) as play:
+        sim.script.reply(Reply("字" * 120, pace=60), "晚到的回答")
+        slow = sim.gateway.say("zhangsan", "问")
+        await sim.gateway.until(lambda: "字" in sim.gateway.messages("user:zhangsan")[-1].text, 5)
+        play.bot.stop()
+        late = sim.gateway.say("lisi", "晚到的问题")
+        assert late.delivered
+        assert (await sim.gateway.answered(slow, 10))[-1].text == "字" * 120
+    assert len(sim.gateway.messages("user:lisi")) == 1, "it gets no half-hearted bubble"
+    async with running(sim, tmp_path):
+        assert (await sim.gateway.answered(late, 10))[-1].text == "晚到的回答"
+
+
 async def test_long_answers_lose_nothing(play: Play) -> None:
     text = "\n\n".join(f"第 {number} 段：" + "很长的话。" * 30 for number in range(120))
     play.sim.script.reply(text)

@@ -79,15 +79,25 @@ class Assistant:
         if not self._allowed(message):
             _log.info("refused %r: not on the allow lists", message)
             return RspTextMsg(self._words.not_allowed)
-        asked = question.of(message)
-        plain = not asked.quoted and not asked.media
-        command = commands.parse(asked.text, self._settings.bot_name) if plain else None
-        job = await self._receive(message, message.msg_id or message.req_id, address, asked, command)
+        job, command = await self._take(message, address)
         if job is None:
             _log.info("ignored %r: it was seen before", message)
             return None
         await self._respond(job, command, server)
         return None
+
+    async def keep(self, message: ReqMsg) -> None:
+        """The late handler: what is sent while the bot stops is answered by its next run."""
+        address = address_of(message, self._bot_id, self._settings)
+        if address is not None and self._allowed(message):
+            await self._take(message, address)
+
+    async def _take(self, message: ReqMsg, address: Address) -> tuple[Job | None, Command | None]:
+        """The message's job, None when it was seen before, and the command that it is."""
+        asked = question.of(message)
+        plain = not asked.quoted and not asked.media
+        command = commands.parse(asked.text, self._settings.bot_name) if plain else None
+        return await self._receive(message, message.msg_id or message.req_id, address, asked, command), command
 
     async def _respond(self, job: Job, command: Command | None, server: WecomAIBotWsServer) -> None:
         if command is not None and command.name is Name.RETRY and await self._retry(job, server):

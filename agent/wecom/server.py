@@ -95,6 +95,7 @@ class WecomAIBotWsServer:
         self._stream_lifetime = stream_lifetime
         self._message_handler: Handler | None = None
         self._event_handler: Handler | None = None
+        self._late_handler: Handler | None = None
         self._error_handler: Handler | None = None
         self._state_handler: Callable[[str, str], None] | None = None
         self._line: Line | None = None
@@ -123,6 +124,12 @@ class WecomAIBotWsServer:
         """`f(event, server)` or `f(event)`. What it returns answers `enter_chat` as the welcome, and a card's click as
         the card's update (a card) or as a push (anything else); both count within 5 s."""
         self._event_handler = Handler(handler)
+
+    def set_late_handler(self, handler: Callable[..., Any]) -> None:
+        """`f(message, server)` or `f(message)`: gets a message that arrives while the server is stopping, in place of
+        the message handler, to keep it for later: WeCom does not send it again. What it returns is not sent. Without
+        this handler such messages are dropped."""
+        self._late_handler = Handler(handler)
 
     def set_error_handler(self, handler: Callable[..., Any]) -> None:
         """`f(error, frame, server)` or shorter, called when another handler raised; may return what the person sees."""
@@ -282,7 +289,7 @@ class WecomAIBotWsServer:
 
     def _on_callback(self, frame: Frame) -> None:
         """Runs in the transport's callback: parse, drop what was seen, start a task."""
-        if not self._accepting or self._group is None:
+        if self._group is None or not (self._accepting or self._late_handler):
             return
         message = parse(frame, self.name)
         if not message.msg_type:
@@ -295,8 +302,11 @@ class WecomAIBotWsServer:
             _remember(self._seen, message.msg_id, None, MESSAGES_REMEMBERED)
         if message.chat_id:
             _remember(self._chat_types, message.chat_id, _CHAT_TYPES.get(message.chat_type, 0), CHATS_REMEMBERED)
-        work = self._handle_event(message) if isinstance(message, EventReqMsg) else self._handle_message(message)
-        self.start(work)
+        if isinstance(message, EventReqMsg):
+            if self._accepting:
+                self.start(self._handle_event(message))
+        else:
+            self.start(self._handle_message(message) if self._accepting else self._handle_late(message))
 
     async def _handle_message(self, message: ReqMsg) -> None:
         if self._message_handler is None:
@@ -313,6 +323,10 @@ class WecomAIBotWsServer:
                     raise
                 self.logger.exception("the message handler failed on %r", message)
                 await answers.fail(await self._error_reply(error, message))
+
+    async def _handle_late(self, message: ReqMsg) -> None:
+        assert self._late_handler is not None
+        await self._late_handler.call(message, self)
 
     async def _handle_event(self, event: EventReqMsg) -> None:
         if self._event_handler is None:

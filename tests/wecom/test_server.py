@@ -293,3 +293,26 @@ def test_importing_it_loads_nothing_heavy() -> None:
         "heavy = {'openai', 'tiktoken', 'httpx2', 'cryptography', 'sqlite_utils'}; print(heavy & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+async def test_a_message_that_comes_while_it_stops_goes_to_the_late_handler() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    kept: asyncio.Queue[str] = asyncio.Queue()
+
+    async def slow(_: ReqMsg) -> None:
+        begun.set()
+        await go_on.wait()
+
+    async with far_side() as far:
+        server = server_on(far.url)
+        server.set_message_handler(slow)
+        server.set_late_handler(lambda message: kept.put_nowait(message.req_id))
+        async with running(server):
+            await far.send(text(req_id="R1"))
+            async with asyncio.timeout(10):
+                await begun.wait()
+                server.stop()
+                await far.send(text(req_id="R2"))
+                assert await kept.get() == "R2"
+            go_on.set()
+        assert not far.contents()
