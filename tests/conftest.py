@@ -3,6 +3,7 @@
 - A connect to anything but loopback raises (a test that needs it says so by failing).
 - A callback that holds the event loop for longer than ``SLOW_CALLBACK`` seconds fails the test.
 - An exception that a task or callback swallowed fails the test.
+- ``sim`` is the far side, strict to its end; ``play`` a whole bot on it.
 """
 
 import asyncio
@@ -11,10 +12,14 @@ import ipaddress
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from agent.simulator import Simulator
+from tests.bot import Play, running
 
 # Generous: two busy cores and a cold import may take this long; a blocking call of a second or more may not.
 SLOW_CALLBACK = 1.0
@@ -86,3 +91,17 @@ def loop_watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.fail("the event loop was blocked: " + "; ".join(slow[:3]))
     if swallowed:
         pytest.fail("an exception that nobody retrieved: " + "; ".join(swallowed[:3]))
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with Simulator(bot_name="小 助手") as simulator:
+        yield simulator
+        assert not simulator.gateway.check()
+        assert not simulator.script.violations
+
+
+@pytest.fixture
+async def play(sim: Simulator, tmp_path: Path) -> AsyncIterator[Play]:
+    async with running(sim, tmp_path) as one:
+        yield one

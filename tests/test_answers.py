@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,6 @@ import pytest
 from agent.simulator import Message, Simulator
 from agent.simulator.model import Reply
 from tests.bot import Play, running
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(bot_name="助手") as simulator:
-        yield simulator
-        assert not simulator.gateway.check()
-        assert not simulator.script.violations
-
-
-@pytest.fixture
-async def play(sim: Simulator, tmp_path: Path) -> AsyncIterator[Play]:
-    async with running(sim, tmp_path) as one:
-        yield one
 
 
 def bubbles(sim: Simulator, user: str) -> list[Message]:

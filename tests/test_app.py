@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,20 +11,6 @@ from agent.chat.words import CHINESE
 from agent.simulator import Simulator
 from agent.simulator.model import Break, Reply, failing
 from tests.bot import Play, running
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(bot_name="小 助手") as simulator:
-        yield simulator
-        assert not simulator.gateway.check()
-        assert not simulator.script.violations
-
-
-@pytest.fixture
-async def play(sim: Simulator, tmp_path: Path) -> AsyncIterator[Play]:
-    async with running(sim, tmp_path) as one:
-        yield one
 
 
 async def test_a_question_is_answered_and_remembered(play: Play) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,6 @@ from tests.bot import Play, running
 
 FIRST = "aibot_upload_media_init"
 RESPOND = "aibot_respond_msg"
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(bot_name="小助手") as simulator:
-        yield simulator
-        assert not simulator.gateway.check()
-        assert not simulator.script.violations
-
-
-@pytest.fixture
-async def play(sim: Simulator, tmp_path: Path) -> AsyncIterator[Play]:
-    async with running(sim, tmp_path) as one:
-        yield one
 
 
 def making(name: str = "纪要.md", content: str = "# 会议纪要\n\n- 张三：完成", **more: Any) -> Reply:

@@ -2,12 +2,10 @@
 
 import base64
 import io
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import docx
-import pytest
 from PIL import Image
 
 from agent.chat.words import CHINESE
@@ -29,20 +27,6 @@ def contract(paragraphs: int = 3) -> bytes:
         document.add_paragraph(f"第{number}条 甲方向乙方采购 {number * 7} 台设备。")
     document.save(data)
     return data.getvalue()
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(bot_name="小助手") as simulator:
-        yield simulator
-        assert not simulator.gateway.check()
-        assert not simulator.script.violations
-
-
-@pytest.fixture
-async def play(sim: Simulator, tmp_path: Path) -> AsyncIterator[Play]:
-    async with running(sim, tmp_path) as one:
-        yield one
 
 
 async def send(play: Play, kind: str, *contents: Any, user: str = "li", **more: Any) -> Message:

@@ -4,29 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from agent.chat.words import CHINESE
 from agent.simulator import Message, Sent, Simulator
 from agent.simulator.model import Reply
 from tests.bot import Play, running
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(bot_name="助手") as simulator:
-        yield simulator
-        assert not simulator.gateway.check()
-        assert not simulator.script.violations
-
-
-@pytest.fixture
-async def play(sim: Simulator, tmp_path: Path) -> AsyncIterator[Play]:
-    async with running(sim, tmp_path) as one:
-        yield one
 
 
 async def bubble(sim: Simulator, sent: Sent, within: float = 10.0) -> Message:

@@ -16,13 +16,6 @@ WELCOME = "---\nsuggestions: [写周报, 写邮件, /help]\n---\n你好，我是
 
 
 @pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(bot_name="助手") as simulator:
-        yield simulator
-        assert not simulator.gateway.check()
-
-
-@pytest.fixture
 def prompts(tmp_path: Path) -> Path:
     folder = tmp_path / "prompts"
     folder.mkdir()
@@ -72,7 +65,7 @@ async def test_suggestions_make_a_card_and_a_click_is_answered_by_push(play: Pla
     await play.ask("在吗", "li")
     card = await card_of(sim, "li")
     assert card.card is not None
-    assert card.card["main_title"]["title"] == "你好，我是助手。"
+    assert card.card["main_title"]["title"] == "你好，我是小 助手。"
     assert labels(card) == ["写周报", "写邮件", "/help"]
     began = asyncio.get_running_loop().time()
     await click(sim, "li", card, "写周报")
@@ -142,7 +135,7 @@ async def test_a_refused_card_becomes_text(play: Play, caplog: pytest.LogCapture
     play.sim.gateway.faults.refuse("aibot_respond_welcome_msg", 42045)
     assert play.sim.gateway.enter("li").delivered
     (greeting,) = await shown(play.sim, "li", 1)
-    assert (greeting.kind, greeting.content) == ("text", "你好，我是助手。\n\n有什么可以帮你？")
+    assert (greeting.kind, greeting.content) == ("text", "你好，我是小 助手。\n\n有什么可以帮你？")
     assert "42045" in caplog.text
 
 
@@ -155,7 +148,7 @@ async def test_without_suggestions_or_with_a_persona_of_its_own(play: Play, prom
     (prompts / "chats" / "wang.md").write_text(persona, encoding="utf-8")
     card = await card_of(play.sim, "wang")
     assert card.card is not None
-    assert card.card["main_title"]["title"] == "我是助手，只为wang服务。"
+    assert card.card["main_title"]["title"] == "我是小 助手，只为wang服务。"
     assert labels(card) == ["甲"]
     (prompts / "welcome.md").unlink()
     play.sim.gateway.enter("zhao")

@@ -1,6 +1,6 @@
 """What a chat remembers: the whole bot against the simulator, with a window that few exchanges fill."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,6 @@ from tests.bot import Play, running
 
 LONG = "关于合同的一段很长的话。" * 40
 SMALL = {"context_tokens": 2600}
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(bot_name="助手") as simulator:
-        yield simulator
-        assert not simulator.gateway.check()
-        assert not simulator.script.violations
 
 
 def is_summary(request: Request) -> bool:
