@@ -10,7 +10,7 @@ from PIL import Image
 
 from agent.chat.words import CHINESE
 from agent.simulator import Message, Simulator
-from agent.simulator.model import Reply, ToolCall, failing
+from agent.simulator.model import Reply, Request, ToolCall, failing
 from tests.bot import Play, running
 
 
@@ -193,3 +193,35 @@ async def test_files_of_one_person_reach_no_other_under_per_user(sim: Simulator,
         assert "no file '1'" in play.asked()[-1]["content"]
         assert "salary" not in str(play.asked())
         assert "secret" not in str(play.asked())
+
+
+async def test_a_long_chat_leaves_room_for_what_tools_find(sim: Simulator, tmp_path: Path) -> None:
+    reading = Reply(tool_calls=(ToolCall("read_file", '{"file": "手册.md", "at": "800"}'),))
+
+    def reply(request: Request) -> Reply:
+        if "Summarise" in str(request.messages[0]):
+            return failing(401)
+        return reading if request.messages[-1]["content"] == "读" else Reply("好的。" * 60)
+
+    sim.script.default = reply
+    async with running(sim, tmp_path, context_tokens=8000) as play:
+        long = "\n\n".join(f"第{number}条 甲方向乙方采购设备。" for number in range(150))
+        await send(play, "file", (long.encode(), "手册.md"))
+        for number in range(28):
+            await play.ask(f"{number}：" + "关于合同的一段很长的话。" * 20, "li")
+        await play.ask("读", "li")
+        (after,) = (one for one in sim.script.requests if one.messages[-1]["role"] == "tool")
+        assert after.messages[-1]["content"].count("甲方") > 50
+        assert "tool_choice" not in after.body, "and it may go on reading"
+
+
+async def test_pictures_take_half_of_a_small_context_at_most(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path, context_tokens=6000) as play:
+        sim.script.reply("看到了")
+        shots = [picture(color, (1568, 1568)) for color in ("red", "green", "blue", "white")]
+        said = await send(play, "mixed", "比较这四张图", *shots)
+        assert said.text == "看到了"
+        asked = parts(play.asked()[-1])
+        assert asked[0] == "比较这四张图", "the question is whole"
+        assert sum(isinstance(one, tuple) for one in asked) == 1
+        assert str(asked).count("not visible to you") == 3

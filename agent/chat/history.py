@@ -15,6 +15,7 @@ MESSAGE_TOKENS = 4
 EXCHANGES = 200
 # What stays of a text that is larger than the window: this share of it from the beginning, the rest from the end.
 HEAD_SHARE = 0.7
+_MARK = "\n[…]\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,17 @@ class Window:
 
 
 def window(
-    system: str, exchanges: Sequence[Said], question: Sequence[Part], budget: int, count: Callable[[str], int]
+    system: str,
+    exchanges: Sequence[Said],
+    question: Sequence[Part],
+    budget: int,
+    count: Callable[[str], int],
+    spare: int = 0,
 ) -> Window:
     """System prompt, as many of the newest exchanges as fit, and the question, within `budget` tokens.
 
-    `exchanges` are in order, oldest first; `count` estimates the tokens of a text. In a question that alone is too
-    large the longest text loses its middle.
+    `exchanges` are in order, oldest first, and leave `spare` tokens of the budget free; `count` estimates the tokens
+    of a text. In a question that alone is too large the longest texts lose their middle.
     """
     used = count(system) + MESSAGE_TOKENS
     asked, shortened = _fit_parts(question, budget - used - MESSAGE_TOKENS, count)
@@ -80,7 +86,7 @@ def window(
     for exchange in reversed(exchanges):
         said = exchange.question or ("…",)
         cost = _cost(said, count) + count(exchange.answer) + 2 * MESSAGE_TOKENS
-        if used + cost > budget:
+        if used + cost > budget - spare:
             break
         used += cost
         kept += 1
@@ -94,14 +100,19 @@ def _cost(parts: Sequence[Part], count: Callable[[str], int]) -> int:
 
 
 def _fit_parts(parts: Sequence[Part], budget: int, count: Callable[[str], int]) -> tuple[tuple[Part, ...], bool]:
-    """The parts with their longest text shortened as far as needed."""
-    over = _cost(parts, count) - budget
-    texts = [part for part in parts if isinstance(part, str)]
-    if over <= 0 or not texts:
-        return tuple(parts), False
-    longest = max(texts, key=len)
-    short, shortened = _fit(longest, count(longest) - over, count)
-    return tuple(short if part is longest else part for part in parts), shortened
+    """The parts with their longest texts, one after the other, shortened as far as needed."""
+    fitted, shortened = list(parts), False
+    while (over := _cost(fitted, count) - budget) > 0:
+        texts = [(len(part), number) for number, part in enumerate(fitted) if isinstance(part, str)]
+        size, longest = max(texts, default=(0, 0))
+        text = fitted[longest]
+        if not isinstance(text, str) or size <= len(_MARK.strip()):
+            break
+        fitted[longest], cut = _fit(text, count(text) - over, count)
+        if not cut:
+            break
+        shortened = True
+    return tuple(fitted), shortened
 
 
 def _fit(text: str, budget: int, count: Callable[[str], int]) -> tuple[str, bool]:
@@ -110,13 +121,12 @@ def _fit(text: str, budget: int, count: Callable[[str], int]) -> tuple[str, bool
     budget = max(budget, 1)
     if total <= budget:
         return text, False
-    mark = "\n[…]\n"
     room = len(text)
     while room > 0:
         room = int(room * min(0.9, budget / total * 0.95))
         head = int(room * HEAD_SHARE)
-        short = text[:head] + mark + text[len(text) - (room - head) :]
+        short = text[:head] + _MARK + text[len(text) - (room - head) :]
         total = count(short)
         if total <= budget:
             return short, True
-    return mark.strip(), True
+    return _MARK.strip(), True

@@ -14,6 +14,7 @@ from typing import Any
 from agent.config import Settings
 from agent.files import passages
 from agent.files.extract import Extract, Unreadable
+from agent.model.tokens import image_tokens
 from agent.store import Store, files
 from agent.store.files import File
 from agent.store.turns import Exchange
@@ -29,6 +30,11 @@ from .prompts import Prompt
 HEAD_ROOM = 0.9
 # What the files of one question may take of the budget at once; the rest is for tools to read.
 FILE_SHARE = 0.45
+# Of the budget, what the history leaves to the calls of tools and their results, and what pictures may take.
+TOOLS_SHARE = 0.3
+PICTURES_SHARE = 0.5
+# What the list of the chat's files may take.
+LIST_SHARE = 0.05
 # Of a file's own share, what its beginning may take; the rest is for its outline.
 HEAD_SHARE = 0.85
 # So many pictures of a chat stay visible to the model; a question's own are visible up to the second figure.
@@ -67,19 +73,27 @@ class Requests:
         remembered = await self._store.run(recall, job.address.key, history.EXCHANGES, job.turn)
         known = await self._store.run(_files_of, job.address.key)
         own = await self._store.run(files.received, job.turn)
-        shown = _visible(own, known, job.turn) if sees else frozenset()
+        shown = _visible(own, known, job.turn, int(budget * PICTURES_SHARE)) if sees else frozenset()
         texts = await self._texts(own, int(budget * FILE_SHARE), count)
         asked = self._question(job, own, shown, texts)
         window = history.window(
-            self._system(job, prompt, remembered, known),
+            self._system(job, prompt, remembered, known, count),
             [self._said(exchange, job, known.get(exchange.turn, ()), shown) for exchange in remembered.exchanges],
             asked,
             budget,
             count,
+            int(budget * TOOLS_SHARE) if reserved else 0,
         )
         return Request(window, budget, remembered, sum(isinstance(part, Picture) for part in asked))
 
-    def _system(self, job: Job, prompt: Prompt, remembered: Remembered, known: Mapping[int, Sequence[File]]) -> str:
+    def _system(
+        self,
+        job: Job,
+        prompt: Prompt,
+        remembered: Remembered,
+        known: Mapping[int, Sequence[File]],
+        count: Callable[[str], int],
+    ) -> str:
         system = prompts.render(
             prompt,
             now=datetime.now(UTC),
@@ -92,11 +106,16 @@ class Requests:
         if remembered.summary:
             system = f"{system}\n\n[summary of the older part of this conversation]\n{remembered.summary}"
         older = [file for turn, related in known.items() if turn < job.turn for file in related if file.sha256]
-        if older:
-            names = "\n".join(notes.of(file) for file in sorted(older, key=lambda file: file.id)[-FILES_LISTED:])
-            system = (
-                f"{system}\n\n[files of this conversation, by number or name for read_file and search_file]\n{names}"
-            )
+        names: list[str] = []
+        room = int(self._settings.context_tokens * LIST_SHARE)
+        for file in sorted(older, key=lambda file: -file.id)[:FILES_LISTED]:
+            names.insert(0, notes.of(file))
+            room -= count(names[0])
+            if room < 0:
+                break
+        if names:
+            title = "[files of this conversation, by number or name for read_file and search_file]"
+            system = "\n".join([f"{system}\n\n{title}", *names])
         return system
 
     def _question(self, job: Job, own: Sequence[File], shown: frozenset[int], texts: Mapping[int, str]) -> list[Part]:
@@ -159,15 +178,18 @@ def _files_of(db: sqlite3.Connection, chat: str) -> dict[int, list[File]]:
     return found
 
 
-def _visible(own: Sequence[File], known: Mapping[int, Sequence[File]], turn: int) -> frozenset[int]:
-    """The ids of the files whose pictures the model gets to see: the question's own, then the chat's newest."""
-    chosen = [file.id for file in own if file.facts.get("views")][:OWN_PICTURES]
+def _visible(own: Sequence[File], known: Mapping[int, Sequence[File]], turn: int, room: int) -> frozenset[int]:
+    """The ids of the files whose pictures the model gets to see: the question's own, then the chat's newest, as far as
+    `room` tokens go. A file has several where it is a scan, a video or a very long picture."""
     older = [file for group, related in known.items() if group < turn for file in related]
-    for file in sorted(older, key=lambda file: -file.id):
-        if len(chosen) >= PICTURES:
-            break
-        if file.facts.get("views") and file.id not in chosen:
-            chosen.append(file.id)
+    chosen: set[int] = set()
+    for most, some in ((OWN_PICTURES, own), (PICTURES, sorted(older, key=lambda file: -file.id))):
+        for file in some:
+            views = file.facts.get("views", ())
+            cost = sum(image_tokens(view["width"], view["height"]) for view in views)
+            if views and file.id not in chosen and len(chosen) < most and cost <= room:
+                chosen.add(file.id)
+                room -= cost
     return frozenset(chosen)
 
 

@@ -63,3 +63,18 @@ def test_never_more_than_the_budget_but_for_what_must_be_there(
     roles = [entry.role for entry in got.entries]
     assert roles == ["system", *["user", "assistant"] * ((len(roles) - 2) // 2), "user"]
     assert got.dropped == len(exchanges) - (len(roles) - 2) // 2
+
+
+def test_exchanges_leave_room_that_is_asked_for() -> None:
+    before = [said(f"q{number}" * 10, f"a{number}" * 10) for number in range(10)]
+    full = history.window("system", before, ["now"], 300, len)
+    spared = history.window("system", before, ["now"], 300, len, 100)
+    assert full.tokens > 200 >= spared.tokens
+    assert history.window("s", before, ["Q" * 250], 300, len, 100).tokens > 250, "the question may fill it"
+
+
+def test_many_texts_that_are_too_large_together_lose_their_middles() -> None:
+    got = history.window("s", [], ["f" * 200, "g" * 190, "h" * 180, "the question"], 300, len)
+    assert got.tokens <= 300
+    assert got.shortened
+    assert got.entries[-1].parts[-1] == "the question"
