@@ -1,6 +1,8 @@
 """What people send, from the file on their side to what the model gets: real files, real sockets, encrypted media."""
 
+import asyncio
 import base64
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,12 @@ from typing import Any
 import docx
 from PIL import Image
 
+from agent.chat import question
 from agent.chat.words import CHINESE
 from agent.simulator import Message, Simulator
 from agent.simulator.model import Reply, Request, ToolCall, failing
+from agent.store import turns
+from agent.wecom import Frame, parse_message
 from tests.bot import Play, running
 
 
@@ -225,3 +230,27 @@ async def test_pictures_take_half_of_a_small_context_at_most(sim: Simulator, tmp
         assert asked[0] == "比较这四张图", "the question is whole"
         assert sum(isinstance(one, tuple) for one in asked) == 1
         assert str(asked).count("not visible to you") == 3
+
+
+async def test_a_disk_that_is_full_costs_the_file_and_not_the_answer(play: Play) -> None:
+    stored = hashlib.sha256(data := contract()).hexdigest()
+    (play.settings.data_dir / "files" / stored[:2] / f"{stored}.json").mkdir(parents=True)  # as good as a full disk
+    said = await send(play, "file", (data, "合同.docx"))
+    assert CHINESE.unreadable["disk"] in said.text
+    assert await play.rows("SELECT state, error FROM files") == [("unreadable", "disk")]
+    assert await play.rows("SELECT state FROM turns") == [("delivered",)]
+
+
+async def test_two_who_want_the_same_link_at_once_bring_it_once(play: Play) -> None:
+    await send(play, "image", picture("red"))
+    (turn,) = await play.bot.store.run(turns.of_chat, f"{play.settings.bot_id}/single/li", 1)
+    await play.rows("DELETE FROM files")
+    asked, attachments = (
+        question.of(parse_message(Frame("", "", dict(turn.body)))),
+        play.bot.assistant._turns._attachments,
+    )
+    twice = question.together([asked, asked])
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(attachments.fetch(turn.chat, turn.id, twice, play.bot.server))
+    assert await play.rows("SELECT kind, state FROM files") == [("image", "ready")]

@@ -64,10 +64,13 @@ class Attachments:
     async def fetch(self, chat: str, turn: int, question: Question, server: WecomAIBotWsServer) -> None:
         """Brings what the question came with and is not there yet, all at the same time; waits for what another call
         is bringing already."""
-        for coming in {self._coming[medium.url] for medium in question.media if medium.url in self._coming}:
-            await asyncio.wait([coming])
-        known = {file.source for file in await self._store.run(files.received, turn)}
-        media = [medium for medium in question.media if medium.url not in known]
+        while True:
+            known = {file.source for file in await self._store.run(files.received, turn)}
+            media = list({medium.url: medium for medium in question.media if medium.url not in known}.values())
+            coming = {self._coming[medium.url] for medium in media if medium.url in self._coming}
+            if not coming:
+                break
+            await asyncio.wait(coming)
         if not media:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,11 +91,11 @@ class Attachments:
             name = medium.name or saved.name
             found = _Found(medium.kind, name, saved.mime, saved.size)
             sha256 = await asyncio.to_thread(self._blobs.adopt, saved.path)
+            return await self._look(replace(found, sha256=sha256))
         except (WecomError, OSError) as error:
             code = _code(error)
             _log.warning("a %s could not be fetched (%s): %s", medium.kind, code, error)
             return _Found(medium.kind, medium.name or "", error=code)
-        return await self._look(replace(found, sha256=sha256))
 
     async def _look(self, found: _Found) -> _Found:
         path = self._blobs.path(found.sha256)
@@ -127,8 +130,7 @@ class Attachments:
 
     async def _read(self, sha256: str, path: Path, name: str) -> dict[str, Any]:
         found = await self._reader.read(path, name)
-        data = json.dumps(extract.to_json(found), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        await asyncio.to_thread(self._blobs.derive, sha256, EXTRACT, data)
+        await asyncio.to_thread(lambda: self._blobs.derive(sha256, EXTRACT, _packed(found)))
         facts: dict[str, Any] = {**found.facts, "kind": found.kind, "truncated": found.truncated}
         if found.scanned_pages:
             facts["scanned"] = list(found.scanned_pages)
@@ -213,6 +215,10 @@ def _code(error: Exception) -> str:
             return "disk"
         case _:
             return "expired"
+
+
+def _packed(found: Extract) -> bytes:
+    return json.dumps(extract.to_json(found), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _unpack(data: bytes) -> Extract:
