@@ -184,3 +184,18 @@ async def test_the_playground_changes_its_workbook(play: Play) -> None:
     book = openpyxl.load_workbook(io.BytesIO(play.sim.gateway.media_bytes(file.media[0]["media_id"])))
     assert book.sheetnames == ["明细", "说明"]
     assert [row[0].value for row in book["说明"].iter_rows()] == ["项目", "口径", "更新"]
+
+
+async def test_a_restart_forgets_what_an_interrupted_attempt_made(sim: Simulator, tmp_path: Path) -> None:
+    sim.script.reply(making(content="一次"), Reply("好", delay=30))
+    async with running(sim, tmp_path) as play:
+        sim.gateway.say("li", "写纪要")
+        await sim.script.until(lambda: len(sim.script.requests) == 2)
+        play.bot.server._tasks.copy().pop().cancel()
+    sim.script.reply(making(content="两次"), "好")
+    for _ in range(2):
+        async with running(sim, tmp_path) as play:
+            await sim.gateway.until(lambda: any(one.kind == "file" for one in sim.gateway.messages("user:li")))
+            await play.ask("/help", "li")
+            assert await play.rows("SELECT name, version, state FROM files") == [("纪要.md", 1, "sent")]
+    assert [one.kind for one in sim.gateway.messages("user:li")].count("file") == 1

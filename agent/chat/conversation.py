@@ -84,6 +84,8 @@ class Conversation:
         if attempt > ATTEMPTS:
             draft.error = "interrupted"
             return
+        if attempt > 1:
+            await self._store.run(files.discard, job.turn)
         job = await self._together(job)
         await self._attachments.fetch(job.address.key, job.turn, job.question, server)
         if not job.question.wordless:

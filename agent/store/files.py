@@ -172,6 +172,11 @@ def claim(db: sqlite3.Connection, chat: str, user_id: str, since: datetime, turn
     )
 
 
+def discard(db: sqlite3.Connection, turn: int) -> None:
+    """Forgets what an interrupted attempt at an answer made: nobody has seen it, and the next attempt makes its own."""
+    db.execute("DELETE FROM files WHERE turn = ? AND origin = 'made' AND state = 'made'", (turn,))
+
+
 def unsent(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
     """What the answer made and did not arrive for certain: what `/retry` brings again."""
     return _select(db, "turn = ? AND origin = 'made' AND state IN ('made', 'unknown', 'failed') ORDER BY id", (turn,))
