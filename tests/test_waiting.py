@@ -3,12 +3,18 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
+import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from agent.chat.words import CHINESE
 from agent.simulator import Message, Sent, Simulator
-from agent.simulator.model import Reply
+from agent.simulator.model import Reply, ToolCall
+from agent.store import turns
 from tests.bot import Play, running
 
 
@@ -197,3 +203,43 @@ async def test_kill_9_in_the_middle_loses_nothing_and_answers_each_once(sim: Sim
             ("第二个", "delivered", 2),
         ]
     assert len(sim.script.requests) == 3
+
+
+async def test_a_stop_that_comes_after_the_last_word_changes_nothing(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, real = asyncio.get_running_loop(), turns.answer
+
+    def late(db: sqlite3.Connection, *values: Any, **more: Any) -> None:
+        answering = play.bot.assistant._turns
+        loop.call_soon_threadsafe(answering.stop, f"{play.settings.bot_id}/single/li", "li")
+        time.sleep(0.1)  # on the store's thread
+        real(db, *values, **more)
+
+    monkeypatch.setattr(turns, "answer", late)
+    play.sim.script.reply("全文")
+    assert (await play.ask("问", "li")).text == "全文"
+    assert await play.rows("SELECT state FROM turns") == [("delivered",)], "else a restart would bring it again"
+
+
+async def test_delivery_and_turn_are_settled_together(play: Play) -> None:
+    await play.bot.store.run(
+        lambda db: db.execute(
+            "CREATE TRIGGER crash BEFORE UPDATE ON turns WHEN NEW.state = 'delivered'"
+            " BEGIN SELECT RAISE(ABORT, 'as if the process ended here'); END"
+        )
+    )
+    play.sim.script.reply("答")
+    await play.ask("问", "li")
+    assert await play.rows("SELECT state FROM turns") == [("answered",)]
+    assert await play.rows("SELECT state FROM deliveries") == [("open",)], "the next process repeats the same stream"
+
+
+async def test_a_stopped_answer_counts_the_rounds_before(play: Play) -> None:
+    play.sim.script.reply(Reply(tool_calls=(ToolCall("nothing", "{}"),)))
+    slow = await answering(play.sim, "li", "慢的问题")
+    await play.ask("/stop", "li")
+    assert (await bubble(play.sim, slow)).text.endswith(CHINESE.stopped)
+    ((asked, answered),) = await play.rows("SELECT prompt_tokens, completion_tokens FROM turns WHERE command IS NULL")
+    assert asked > 100
+    assert answered > 0

@@ -8,12 +8,13 @@ put together in `draft`, what a person may do in `assistant`.
 
 import asyncio
 import contextlib
+import sqlite3
 from datetime import UTC, datetime
 from typing import Literal
 
 from agent.store import Store, deliveries, files, turns
 from agent.store.states import IllegalTransition
-from agent.wecom import Outcome, ReplyStream, WecomAIBotWsServer
+from agent.wecom import Delivery, Outcome, ReplyStream, WecomAIBotWsServer
 
 from .artefacts import Artefacts
 from .attachments import Attachments
@@ -91,8 +92,7 @@ class Turns:
                     draft = await self._in_line(job, bubble, server)
                     if draft.stopped:
                         fetching.cancel()
-                    await self._deliver(job, bubble, draft)
-            await self._artefacts.send(job, server, draft.made)
+                    arrived = await self._deliver(job, bubble, draft)
         except asyncio.CancelledError:
             # The process is ending. The bubble was closed with a note, so the turn, still owed, gets a new one later.
             # A push that was not written has shown nothing and is still to be sent; one that was may not be repeated.
@@ -100,6 +100,8 @@ class Turns:
                 if not job.pushed:
                     await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
             raise
+        if arrived:
+            await self._artefacts.send(job, server, draft.made)
 
     async def say(self, job: Job, server: WecomAIBotWsServer, sentence: str) -> None:
         """Answers a job with a sentence of the bot's own."""
@@ -115,8 +117,9 @@ class Turns:
         draft = Draft(self._words, text=turn.answer or "", thinking=turn.reasoning or "", error=turn.error)
         draft.hides_thinking = self._conversation.prompt(job).reasoning == "hide"
         async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
-            await self._deliver(job, bubble, draft)
-        await self.send_files(job, server, turn.id)
+            arrived = await self._deliver(job, bubble, draft)
+        if arrived:
+            await self.send_files(job, server, turn.id)
 
     async def send_files(self, job: Job, server: WecomAIBotWsServer, turn: int, *, again: bool = False) -> None:
         """Sends the files that an answer made and that never left; with `again` those, too, that may have arrived."""
@@ -148,13 +151,15 @@ class Turns:
             work = group.create_task(self._ask(job, draft, bubble, server))
 
             def stop() -> None:
-                draft.stopped = True
-                work.cancel()
+                if not work.done():
+                    draft.stopped = True
+                    work.cancel()
 
             place.stop = stop
         now = datetime.now(UTC)
         if draft.stopped:
-            await self._store.run(turns.cancel, job.turn, now, answer=draft.text)
+            used = {"prompt_tokens": draft.prompt_tokens, "completion_tokens": draft.completion_tokens}
+            await self._store.run(turns.cancel, job.turn, now, answer=draft.text, **used)
         elif draft.acknowledges:
             await self._store.run(turns.acknowledge, job.turn, now, answer=draft.text)
         else:
@@ -182,21 +187,29 @@ class Turns:
 
     # --- the delivery
 
-    async def _deliver(self, job: Job, bubble: ReplyStream, draft: Draft) -> None:
-        """Shows the whole answer, waits for the last ack, and stores what became of it."""
+    async def _deliver(self, job: Job, bubble: ReplyStream, draft: Draft) -> bool:
+        """Shows the whole answer, waits for the last ack, and stores what became of it. False when the process is
+        ending and the next one delivers it.
+        """
         if job.pushed:
             await self._store.run(deliveries.mark_written, job.delivery)
         delivery = await bubble.finish(*draft.final())
-        now = datetime.now(UTC)
         if delivery.outcome is Outcome.OWED:
-            return  # the process is ending; the next one delivers it
-        state = {Outcome.UNKNOWN: "unknown", Outcome.FAILED: "failed"}.get(delivery.outcome, "acked")
-        await self._store.run(deliveries.settle, job.delivery, state, now, errcode=delivery.errcode)  # type: ignore[arg-type]
-        if draft.stopped:
-            return
-        if draft.error is not None:
-            await self._store.run(turns.fail, job.turn, now, error=draft.error)
-        elif delivery.outcome is Outcome.FAILED:
-            await self._store.run(turns.fail, job.turn, now, error=f"wecom_{delivery.errcode}")
-        else:
-            await self._store.run(turns.deliver, job.turn, now)
+            return False
+        await self._store.run(_settle, job, delivery, draft)
+        return True
+
+
+def _settle(db: sqlite3.Connection, job: Job, delivery: Delivery, draft: Draft) -> None:
+    """Delivery and turn in one transaction: a crash in between would bring the answer again, in a new bubble."""
+    now = datetime.now(UTC)
+    state = {Outcome.UNKNOWN: "unknown", Outcome.FAILED: "failed"}.get(delivery.outcome, "acked")
+    deliveries.settle(db, job.delivery, state, now, errcode=delivery.errcode)  # type: ignore[arg-type]
+    if draft.stopped:
+        return
+    if draft.error is not None:
+        turns.fail(db, job.turn, now, error=draft.error)
+    elif delivery.outcome is Outcome.FAILED:
+        turns.fail(db, job.turn, now, error=f"wecom_{delivery.errcode}")
+    else:
+        turns.deliver(db, job.turn, now)

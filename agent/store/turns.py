@@ -211,7 +211,15 @@ def fail(db: sqlite3.Connection, turn: int, at: datetime, *, error: str, answer:
     )
 
 
-def cancel(db: sqlite3.Connection, turn: int, at: datetime, *, answer: str | None = None) -> None:
+def cancel(
+    db: sqlite3.Connection,
+    turn: int,
+    at: datetime,
+    *,
+    answer: str | None = None,
+    prompt_tokens: int | None = None,
+    completion_tokens: int | None = None,
+) -> None:
     """An open state -> cancelled (`/stop`). `answer` is what was said before, which stays in the history."""
     states.change(
         db,
@@ -221,6 +229,8 @@ def cancel(db: sqlite3.Connection, turn: int, at: datetime, *, answer: str | Non
         OPEN,
         ended_at=stamp(at),
         answer=None if answer is None else storable(answer),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
     )
 
 
