@@ -32,7 +32,7 @@ def abandon(db: sqlite3.Connection, at: datetime) -> None:
     """When a bot starts: what an earlier one was sending may have arrived, so it is unknown; nothing is sent twice."""
     sends.abandon(db, at)
     for delivery in deliveries.unsettled(db):
-        if delivery.turn is None:
+        if delivery.turn is None or delivery.kind == "media":  # those of turns are ended with their turns
             deliveries.settle(db, delivery.id, "unknown" if delivery.state == "written" else "failed", at)
 
 

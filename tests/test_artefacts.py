@@ -12,7 +12,7 @@ import pytest
 from agent.chat import artefacts
 from agent.chat.words import CHINESE
 from agent.simulator import Message, Sent, Simulator
-from agent.simulator.model import Reply, ToolCall
+from agent.simulator.model import Reply, ToolCall, failing
 from tests.bot import Play, running
 
 FIRST = "aibot_upload_media_init"
@@ -89,7 +89,8 @@ async def test_a_file_whose_ack_is_lost_is_not_sent_twice_unless_asked_for(sim: 
         await both(play, sent)
         assert await play.rows("SELECT state FROM files") == [("unknown",)]
         assert [one.kind for one in sim.gateway.messages("user:li")].count("file") == 1
-        await both(play, sim.gateway.say("li", "/retry"))
+        said, _ = await both(play, sim.gateway.say("li", "/retry"))
+        assert said.text == CHINESE.files_again, "the words had arrived"
         assert await play.rows("SELECT state FROM files") == [("sent",)]
 
 
@@ -199,3 +200,47 @@ async def test_a_restart_forgets_what_an_interrupted_attempt_made(sim: Simulator
             await play.ask("/help", "li")
             assert await play.rows("SELECT name, version, state FROM files") == [("纪要.md", 1, "sent")]
     assert [one.kind for one in sim.gateway.messages("user:li")].count("file") == 1
+
+
+async def test_a_retry_while_an_upload_is_tried_again_sends_the_file_once(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artefacts, "PAUSES", (1.0,))
+    play.sim.gateway.faults.refuse(FIRST, -1)
+    play.sim.script.reply(making(), "好")
+    sent = play.sim.gateway.say("li", "写纪要")
+    await play.sim.gateway.answered(sent)
+    assert (await both(play, play.sim.gateway.say("li", "/retry")))[1].kind == "file"
+    assert await play.rows("SELECT state FROM files") == [("sent",)]
+    assert [one.kind for one in play.sim.gateway.messages("user:li")] == ["text", "stream", "text", "stream", "file"]
+
+
+async def test_a_file_waits_for_the_line_however_long_it_is_away(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artefacts, "PAUSES", (0.01, 0.01))
+    async with running(sim, tmp_path, request_timeout=200) as play:
+        sim.gateway.faults.refuse(FIRST, -1, 1)
+        sim.script.reply(making(), "好")
+        sent = sim.gateway.say("li", "写纪要")
+        await sim.gateway.answered(sent)
+        sim.gateway.faults.refuse_connections()
+        sim.gateway.faults.drop()
+        await asyncio.sleep(1)
+        sim.gateway.faults.refuse_connections(False)
+        assert (await both(play, sent))[1].kind == "file"
+        assert await play.rows("SELECT state FROM files") == [("sent",)]
+
+
+async def test_a_restart_sends_what_was_made_before_the_model_failed(sim: Simulator, tmp_path: Path) -> None:
+    sim.gateway.faults.refuse(FIRST, -1, 1)
+    sim.script.reply(making(), failing(401))
+    async with running(sim, tmp_path) as play:
+        sent = sim.gateway.say("li", "写纪要")
+        await sim.gateway.answered(sent)
+        await asyncio.sleep(0.2)  # inside the pause before the next try
+        play.bot.server._tasks.copy().pop().cancel()
+        assert await play.rows("SELECT state FROM turns") == [("failed",)]
+    async with running(sim, tmp_path) as play:
+        await sim.gateway.until(lambda: sim.gateway.messages("user:li")[-1].kind == "file")
+        assert await play.rows("SELECT state FROM files") == [("sent",)]

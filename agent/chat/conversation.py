@@ -81,11 +81,11 @@ class Conversation:
         draft.model = await self._model_for(job, prompt)
         now, user = datetime.now(UTC), job.message.from_userid or ""
         attempt = await self._store.run(turns.start, job.turn, now, model=draft.model, feedback_id=job.feedback_id)
+        if attempt > 1:
+            await self._store.run(files.discard, job.turn)
         if attempt > ATTEMPTS:
             draft.error = "interrupted"
             return
-        if attempt > 1:
-            await self._store.run(files.discard, job.turn)
         job = await self._together(job)
         await self._attachments.fetch(job.address.key, job.turn, job.question, server)
         if not job.question.wordless:

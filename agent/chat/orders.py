@@ -63,7 +63,7 @@ class Orders:
 
     async def was_lost(self, turn: turns.Turn) -> bool:
         """Whether an answer was written and never acked: `/retry` then brings the same words again."""
-        sent = await self._store.run(deliveries.of_turn, turn.id)
+        sent = [one for one in await self._store.run(deliveries.of_turn, turn.id) if one.kind != "media"]
         return bool(turn.answer) and turn.error is None and any(one.state == "unknown" for one in sent)
 
     async def _model(self, words: tuple[str, ...], chat: Address, user: str) -> str:

@@ -19,7 +19,7 @@ from agent.store.columns import from_json, stamp, storable, to_json
 
 Origin = Literal["received", "made"]
 Kind = Literal["image", "file", "video"]
-Outcome = Literal["sent", "unknown", "failed"]
+Outcome = Literal["sent", "unknown", "failed", "made"]
 State = Literal["ready", "unreadable", "made", "sending", "sent", "unknown", "failed"]
 
 # A question and all that belongs to its answer: messages that joined it, and the one that a `/retry` repeats.
@@ -183,14 +183,15 @@ def unsent(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
 
 
 def owed(db: sqlite3.Connection, bot_id: str) -> tuple[int, ...]:
-    """The turns whose answers are delivered and whose files are not, oldest first: what a restart owes.
+    """The turns whose answers have come to their end and whose files have not, oldest first: what a restart owes.
 
     What was being sent when the process ended may have arrived; it becomes `unknown`.
     """
     db.execute("UPDATE files SET state = 'unknown' WHERE state = 'sending'")
     rows = db.execute(
         "SELECT DISTINCT turn FROM files JOIN turns ON turns.id = files.turn"
-        " WHERE files.state = 'made' AND turns.state = 'delivered' AND turns.bot_id = ? ORDER BY turn",
+        " WHERE files.state = 'made' AND turns.state IN ('delivered', 'failed', 'cancelled') AND turns.bot_id = ?"
+        " ORDER BY turn",
         (bot_id,),
     )
     return tuple(turn for (turn,) in rows)
@@ -210,7 +211,7 @@ def settle(
     *,
     error: str | None = None,
 ) -> None:
-    """made or sending -> `state`, with a short code where it failed."""
+    """made or sending -> `state`, with a short code where it failed; `made` again when it was never written."""
     states.change(db, "files", file, state, ("made", "sending", "unknown", "failed"), settled_at=stamp(at), error=error)
 
 
