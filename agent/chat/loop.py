@@ -6,13 +6,14 @@ that is shown is the caller's. Cancelling it at any point closes the model's con
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.model.client import ModelClient
-from agent.model.errors import ModelError
+from agent.model.errors import BadRequest, Empty, ModelError
 from agent.model.stream import Event, TextWasThinking, Thinking, ToolCall
 from agent.model.stream import Text as TextEvent
 from agent.tools.toolbox import Result, Toolbox
@@ -25,6 +26,10 @@ Message = dict[str, Any]
 TICK = 1.0
 # A result is never cut to less than this, whatever the budget: the model would learn nothing from it.
 LEAST_TOKENS = 200
+# So many calls of one round are carried out; a model that wants more is told to go on in the next.
+CALLS = 16
+# What endpoints do not take back in a function's name (OpenAI's rule), though models write it.
+_NO_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +43,12 @@ class Limits:
 
 @dataclass(slots=True)
 class _Round:
-    """What the model said in one round."""
+    """What the model said in one round, and the results of its calls."""
 
     text: str = ""
     thinking: str = ""
     calls: list[ToolCall] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
 
     def take(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -53,10 +59,20 @@ class _Round:
                     self.thinking += text
                 case TextWasThinking():
                     self.thinking, self.text = self.thinking + self.text, ""
-                case ToolCall():
+                case ToolCall(call_id):
+                    if any(call_id == call.id for call in self.calls):  # results are told apart by it
+                        event = replace(event, id=f"{call_id}_{len(self.calls)}")
                     self.calls.append(event)
                 case _:
                     pass
+
+    def messages(self, thinking: bool) -> list[Message]:
+        """The round as the next request repeats it, with its thinking in `reasoning_content` or without."""
+        said: Message = {"role": "assistant", "content": self.text or None, "tool_calls": list(map(_call, self.calls))}
+        if thinking:
+            said["reasoning_content"] = self.thinking
+        results = zip(self.calls, self.results, strict=True)
+        return [said, *({"role": "tool", "tool_call_id": call.id, "content": text} for call, text in results)]
 
 
 async def run(
@@ -81,14 +97,15 @@ async def run(
     Raises:
         ModelError: the model gave no complete answer; what it said before is in the draft.
     """
-    said: list[Message] = list(messages)
+    rounds: list[_Round] = []
+    # DeepSeek demands the thinking of a turn back, with its first tool calls on; others refuse to see it.
+    carries: bool | None = None
     started, left = time.monotonic(), limits.tokens
-    for number in range(limits.rounds + 1):
-        last = number == limits.rounds or time.monotonic() - started > limits.seconds or left <= 0
+
+    async def ask(thinking: bool, last: bool) -> _Round:
         this = _Round()
-        draft.begin_round()
         async with client.stream(
-            said,
+            [*messages, *(message for one in rounds for message in one.messages(thinking))],
             model=model,
             temperature=temperature,
             max_tokens=max_tokens,
@@ -100,14 +117,29 @@ async def run(
                 this.take(events)
                 draft.take(events)
                 changed()
+        return this
+
+    for number in range(limits.rounds + 1):
+        last = number == limits.rounds or time.monotonic() - started > limits.seconds or left <= 0
+        thinking = any(one.thinking for one in rounds) if carries is None else carries
+        draft.begin_round()
+        try:
+            this = await ask(thinking, last)
+        except BadRequest as error:
+            if not rounds or "reasoning_content" not in error.said:
+                raise
+            carries = not thinking
+            this = await ask(carries, last)
+        if last and this.calls and not draft.text.strip():
+            raise Empty(f"the model {model!r} called tools when it was to answer")
         if not this.calls or last:
             return
-        said.append(_assistant(this))
-        left -= sum(count(call.arguments) for call in this.calls)
-        for call, result in zip(this.calls, await _carry_out(this.calls, toolbox, draft, changed), strict=True):
+        left -= sum(map(count, (this.text, this.thinking, *(call.arguments for call in this.calls))))
+        for result in await _carry_out(this.calls, toolbox, draft, changed):
             text = _fitting(result.text, max(left, LEAST_TOKENS), count)
-            said.append({"role": "tool", "tool_call_id": call.id, "content": text})
+            this.results.append(text)
             left -= count(text)
+        rounds.append(this)
 
 
 async def _carry_out(
@@ -116,6 +148,8 @@ async def _carry_out(
     """The results of all calls, carried out at the same time."""
 
     async def one(call: ToolCall) -> Result:
+        if call in calls[CALLS:]:
+            return Result(f"Not carried out: at most {CALLS} calls at once; call again.", failed=True)
         step = draft.begin_step(call.name)
         changed()
         result = await toolbox.call(call)
@@ -145,23 +179,9 @@ def _fitting(text: str, budget: int, count: Callable[[str], int]) -> str:
     return f"{kept}\n[cut: this turn's budget of tokens is used up; {len(text) - len(kept)} more characters]"
 
 
-def _assistant(this: _Round) -> Message:
-    """The assistant's message of a round with tool calls.
-
-    A model that thinks in `reasoning_content` wants it back beside its calls (DeepSeek answers 400 without); others
-    never sent any, and get none.
-    """
-    message: Message = {
-        "role": "assistant",
-        "content": this.text or None,
-        "tool_calls": [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _json(call.arguments)}}
-            for call in this.calls
-        ],
-    }
-    if this.thinking:
-        message["reasoning_content"] = this.thinking
-    return message
+def _call(call: ToolCall) -> Message:
+    name = _NO_NAME.sub("_", call.name)[:64] or "unnamed"
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": _json(call.arguments)}}
 
 
 def _json(arguments: str) -> str:
