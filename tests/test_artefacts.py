@@ -51,6 +51,10 @@ async def test_a_second_version_is_known_as_such(play: Play) -> None:
     await both(play, play.sim.gateway.say("li", "写纪要"))
     _, file = await both(play, play.sim.gateway.say("li", "改一下"))
     assert file.media[0]["name"] == "纪要_v2.md"
+    read = (ToolCall("read_file", '{"file": "纪要_v2.md"}'), ToolCall("read_file", '{"file": "纪要.md"}'))
+    play.sim.script.reply(Reply(tool_calls=read), "好")
+    await play.ask("v2 里有什么", "li")
+    assert all("改过的" in one["content"] for one in play.asked()[-2:]), "by the name that people see"
     history = play.asked(2)
     assert '[file 1: "纪要.md", made by you' in history[2]["content"], "so that the model knows what it may change"
 

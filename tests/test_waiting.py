@@ -243,3 +243,19 @@ async def test_a_stopped_answer_counts_the_rounds_before(play: Play) -> None:
     ((asked, answered),) = await play.rows("SELECT prompt_tokens, completion_tokens FROM turns WHERE command IS NULL")
     assert asked > 100
     assert answered > 0
+
+
+async def test_a_retry_of_what_broke_off_is_the_only_answer(sim: Simulator, tmp_path: Path) -> None:
+    sim.script.reply("一", "二")
+    async with running(sim, tmp_path) as play:
+        await play.ask("问", "li")
+        await play.rows("UPDATE turns SET state = 'answering'")  # as after a full disk
+        assert (await play.ask("/retry", "li")).text == "二"
+    async with running(sim, tmp_path) as play:
+        await play.ask("/help", "li")
+        assert await play.rows("SELECT state, command FROM turns") == [
+            ("failed", None),
+            ("delivered", None),
+            ("delivered", "help"),
+        ]
+    assert len(sim.script.requests) == 2

@@ -127,6 +127,8 @@ class Assistant:
             await self._turns.say(job, server, limit)
             return True
         asked = question.of(self._message_of(turn))
+        if turn.state == "answering":  # nobody is writing it: it failed with the disk full, say
+            await self._store.run(turns.fail, turn.id, datetime.now(UTC), error="interrupted")
         await self._store.run(turns.repeat, turn.id, job.turn)
         await self._turns.answer(replace(job, question=asked), server)
         return True

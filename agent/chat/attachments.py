@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import sqlite3
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ from .question import Medium, Question
 PAGES_SHOWN = 4
 FRAMES_SHOWN = 4
 EXTRACT = ".json"
+# Of a name in UTF-8, as WeCom's storage has them.
+NAME_BYTES = 200
 _MIME_KINDS: dict[str, files.Kind] = {"image": "image", "video": "video"}
 
 _log = logging.getLogger(__name__)
@@ -193,7 +196,7 @@ def _write(
             turn=turn,
             origin="received",
             kind=one.kind,
-            name=one.name or one.kind,
+            name=plain_name(one.name) or one.kind,
             mime=one.mime,
             size=one.size,
             sha256=one.sha256,
@@ -203,6 +206,17 @@ def _write(
             error=one.error,
             waiting=waiting and one.error is None,
         )
+
+
+def plain_name(name: str) -> str:
+    """A sender's file name in one line of visible characters, in quotes for the model: it could say anything there."""
+    name = " ".join(name.replace('"', "'").split())
+    name = "".join(char for char in name if unicodedata.category(char)[0] != "C")
+    stem, dot, ending = name.rpartition(".")
+    if not stem or len(ending.encode()) > 20:
+        stem, dot, ending = name, "", ""
+    room = NAME_BYTES - len(f"{dot}{ending}".encode())
+    return f"{stem.encode()[:room].decode(errors='ignore')}{dot}{ending}"
 
 
 def _code(error: Exception) -> str:

@@ -6,13 +6,14 @@ Knows routes (vision, fall-back) and learns from answers. Does not know bubbles 
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from agent.config import Settings
 from agent.model.client import ModelClient
-from agent.model.errors import BadAnswer, BadRequest, ModelError, ModelMissing, Refused, TooLong
+from agent.model.errors import BadAnswer, BadRequest, ModelError, ModelMissing, Overloaded, Refused, TooLong
 from agent.model.tokens import Ratio, TokenCounter
 from agent.store import Store, chats, files, turns
 from agent.tools.toolbox import Toolbox
@@ -36,6 +37,8 @@ ATTEMPTS = 3
 TOOLS_SHARE = 0.5
 # So long what was sent alone waits for its question.
 WAITING = timedelta(minutes=30)
+# How servers that answer 500 to pictures (llama.cpp) say that these are the reason.
+_PICTURES = re.compile(r"image|vision|multimodal|mmproj", re.IGNORECASE)
 
 _log = logging.getLogger(__name__)
 
@@ -146,8 +149,10 @@ class Conversation:
             request = await self._compose(job, prompt, draft, model, sees=True)
         try:
             await self._converse(request, job, prompt, draft, model, bubble, server)
-        except (BadRequest, ModelMissing):
+        except (BadRequest, ModelMissing, Overloaded) as error:
             if vision or not request.window.pictures or draft.text.strip() or draft.steps:
+                raise
+            if isinstance(error, Overloaded) and not _PICTURES.search(error.said):
                 raise
             unseen = await self._compose(job, prompt, draft, model, sees=False)
             await self._converse(unseen, job, prompt, draft, model, bubble, server)

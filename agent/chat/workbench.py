@@ -16,7 +16,7 @@ from agent.config import Settings
 from agent.files.extract import Unreadable
 from agent.model.client import ModelClient
 from agent.model.errors import ModelError
-from agent.model.stream import Text
+from agent.model.stream import Text, Usage
 from agent.store import Store, files
 from agent.store.blobs import Blobs
 from agent.store.files import File
@@ -24,6 +24,7 @@ from agent.tools import charts, documents, images, reading, slides, spreadsheets
 from agent.tools.made import Made, ToolInputError
 from agent.tools.toolbox import Tool, Toolbox
 
+from .artefacts import shown_name
 from .attachments import Attachments
 from .draft import Draft
 from .history import Entry
@@ -68,7 +69,7 @@ class Workbench:
             lambda name: self._find(job, name),
             self._attachments.extract,
             self._count,
-            lambda file, page: self._transcribe(file, page, draft.model),
+            lambda file, page: self._transcribe(file, page, draft),
         )
         return Toolbox(tool for tool in tools if prompt.tools is None or tool.name in prompt.tools)
 
@@ -119,8 +120,8 @@ class Workbench:
         version = f" (version {file.version})" if file.version > 1 else ""
         return f"Made file {file.id}: {file.name}{version}. {made.summary} {SENT}"
 
-    async def _transcribe(self, file: File, number: int, model: str) -> str:
-        """What stands on a scanned page, by the model that sees."""
+    async def _transcribe(self, file: File, number: int, draft: Draft) -> str:
+        """What stands on a scanned page, by the model that sees; what that costs counts as the answer's."""
         try:
             page = await self._attachments.page(file, number)
         except Unreadable as error:
@@ -128,8 +129,11 @@ class Workbench:
         content = await encode([Entry("user", (TRANSCRIBE, page))])
         text = ""
         try:
-            async with self._model.stream(content, model=self._settings.openai_vision_model or model) as batches:
+            model = self._settings.openai_vision_model or draft.model
+            limit = self._settings.reply_tokens
+            async with self._model.stream(content, model=model, max_tokens=limit) as batches:
                 async for events in batches:
+                    draft.take(event for event in events if isinstance(event, Usage))
                     text += "".join(event.text for event in events if isinstance(event, Text))
         except ModelError as error:
             _log.warning("a scanned page could not be transcribed: %s", error)
@@ -150,7 +154,7 @@ def choose(known: tuple[File, ...], name: str) -> File:
     wanted = name.strip().strip("《》\"'").casefold()
     number = wanted.removeprefix("file").removeprefix("#").strip()
     for file in reversed(known):
-        if number == str(file.id) or wanted == file.name.casefold():
+        if number == str(file.id) or wanted in (file.name.casefold(), shown_name(file).casefold()):
             return file
     similar = [file for file in reversed(known) if wanted and wanted in file.name.casefold()]
     if similar and len({file.name for file in similar}) == 1:
