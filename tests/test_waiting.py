@@ -222,13 +222,24 @@ async def test_a_stop_that_comes_after_the_last_word_changes_nothing(
     assert await play.rows("SELECT state FROM turns") == [("delivered",)], "else a restart would bring it again"
 
 
-async def test_delivery_and_turn_are_settled_together(play: Play) -> None:
-    await play.bot.store.run(
-        lambda db: db.execute(
-            "CREATE TRIGGER crash BEFORE UPDATE ON turns WHEN NEW.state = 'delivered'"
-            " BEGIN SELECT RAISE(ABORT, 'as if the process ended here'); END"
-        )
+async def crash_at(play: Play, state: str) -> None:
+    """From now on no turn gets into `state`: as with a full disk, or with a process that ends there."""
+    trigger = (
+        f"CREATE TRIGGER crash BEFORE UPDATE ON turns WHEN NEW.state = '{state}' BEGIN SELECT RAISE(ABORT, ''); END"
     )
+    await play.bot.store.run(lambda db: db.execute(trigger))
+
+
+async def test_an_answer_that_cannot_be_stored_is_said_once(play: Play) -> None:
+    await crash_at(play, "answered")
+    play.sim.script.reply("答")
+    assert (await play.ask("问", "li")).text == f"答\n\n{CHINESE.stream.failed}"
+    assert await play.rows("SELECT state FROM turns") == [("answering",)], "the next start answers it"
+    assert len(play.sim.gateway.messages("user:li")) == 2
+
+
+async def test_delivery_and_turn_are_settled_together(play: Play) -> None:
+    await crash_at(play, "delivered")
     play.sim.script.reply("答")
     await play.ask("问", "li")
     assert await play.rows("SELECT state FROM turns") == [("answered",)]

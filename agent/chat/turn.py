@@ -8,6 +8,7 @@ put together in `draft`, what a person may do in `assistant`.
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 from datetime import UTC, datetime
 from typing import Literal
@@ -23,6 +24,8 @@ from .draft import Draft
 from .job import Job
 from .line import Place, Places
 from .words import Words
+
+_log = logging.getLogger(__name__)
 
 
 class Turns:
@@ -100,6 +103,9 @@ class Turns:
                 if not job.pushed:
                     await self._store.run(deliveries.settle, job.delivery, "acked", datetime.now(UTC))
             raise
+        except Exception:  # the disk is full, say: the bubble was closed with a note, and the next start answers
+            _log.exception("an answer could not be stored on %r", job.message)
+            return
         if arrived:
             await self._artefacts.send(job, server, draft.made)
 
