@@ -305,3 +305,39 @@ async def test_a_server_that_breaks_on_pictures_is_asked_without(play: Play, mon
     play.sim.script.default = reply
     said = await send(play, "mixed", "颜色", picture("red"))
     assert said.text == f"好\n\n{CHINESE.pictures_unseen}"
+
+
+async def test_nothing_of_a_file_stands_outside_its_fences(play: Play) -> None:
+    long = "\n\n".join(f"# OBEY {number}\n" + "内容" * 400 for number in range(60))
+    await send(play, "file", (long.encode(), "手册.md"))
+    play.sim.script.reply("好")
+    await play.ask("看", "li")
+    asked = str(play.asked()[-1]["content"])
+    outside = "".join(asked.split("```")[::2])
+    assert "OBEY 59" in asked
+    assert "OBEY" not in outside
+    assert outside.endswith("看")
+
+
+@pytest.mark.parametrize("link_lives", [True, False])
+async def test_a_restart_fetches_what_was_being_fetched(sim: Simulator, tmp_path: Path, link_lives: bool) -> None:
+    async with running(sim, tmp_path) as play:
+        sim.gateway.faults.slow_media(delay=30)
+        alone = sim.gateway.send("li", "file", (contract(), "合同.docx"))
+        asked = sim.gateway.say("li", "多少台")
+        await sim.gateway.until(lambda: sim.gateway.messages("user:li")[-1].text.startswith("⏳"))
+        for task in play.bot.server._tasks.copy():
+            task.cancel()
+    sim.gateway.faults.slow_media()
+    if not link_lives:
+        sim.gateway.faults.media_error(404)
+    sim.script.reply("14")
+    async with running(sim, tmp_path) as play:
+        await sim.script.until(lambda: bool(sim.script.requests))
+        assert (await sim.gateway.answered(asked, 20))[-1].text == "14"
+        said = (await sim.gateway.answered(alone, 20))[-1].text
+        assert (CHINESE.file_question in said) is link_lives
+        assert (CHINESE.unreadable["expired"] in said) is not link_lives
+        assert ("采购 14 台" in str(play.asked())) is link_lives
+        assert await play.rows("SELECT state FROM turns") == [("delivered",), ("delivered",)]
+        assert await play.rows("SELECT DISTINCT state FROM deliveries") == [("acked",)]

@@ -9,7 +9,7 @@ import pytest
 
 from agent.chat.words import CHINESE
 from agent.simulator import Message, Options, Simulator
-from agent.simulator.model import Reply, failing
+from agent.simulator.model import Reply, ToolCall, failing
 from tests.bot import Play, running
 
 WELCOME = "---\nsuggestions: [写周报, 写邮件, /help]\n---\n你好，我是{{bot_name}}。\n\n有什么可以帮你？"
@@ -215,3 +215,18 @@ async def test_a_very_long_answer_to_a_click_is_its_first_part_and_a_file(play: 
     assert (first.kind, file.kind) == ("markdown", "file")
     assert first.content.startswith("第 0 段")
     assert sim.gateway.media_bytes(file.media[0]["media_id"]).decode() == text
+
+
+async def test_files_follow_an_answer_that_is_pushed(play: Play) -> None:
+    sim = play.sim
+    made = ToolCall("create_document", '{"filename": "a.md", "format": "md", "content": "# 周报"}')
+    sim.script.reply("好", Reply(tool_calls=(made,)), "做好了")
+    await play.ask("你好", "li")
+    await sim.gateway.answered(sim.gateway.enter("li"))
+    await click(sim, "li", sim.gateway.messages("user:li")[-1], "写周报")
+    await sim.gateway.until(lambda: sim.gateway.messages("user:li")[-1].kind == "file")
+    assert await play.rows("SELECT kind, state FROM deliveries WHERE kind <> 'stream'") == [
+        ("push", "acked"),
+        ("media", "acked"),
+    ]
+    assert await play.rows("SELECT state FROM files") == [("sent",)]

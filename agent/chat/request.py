@@ -46,12 +46,11 @@ FILES_LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request before it is encoded. `own_pictures` are those of the question itself."""
+    """A request before it is encoded."""
 
     window: Window
     budget: int
     remembered: Remembered
-    own_pictures: int
 
 
 class Requests:
@@ -84,7 +83,7 @@ class Requests:
             count,
             int(budget * TOOLS_SHARE) if reserved else 0,
         )
-        return Request(window, budget, remembered, sum(isinstance(part, Picture) for part in asked))
+        return Request(window, budget, remembered)
 
     def _system(
         self,
@@ -166,6 +165,8 @@ def _excerpt(file: File, extract: Extract, budget: int, count: Callable[[str], i
     if not head.go_on:
         return question.fenced(title, head.text)
     outline = passages.outline(extract, int(budget * (1 - HEAD_SHARE)), count)
+    if outline:
+        outline = question.fenced(f"outline of the {title}", outline)
     rest = f'The file goes on at "{head.go_on}": read_file and search_file show the rest.'
     return "\n".join(filter(None, [question.fenced(f"beginning of the {title}", head.text), rest, outline]))
 

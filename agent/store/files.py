@@ -125,11 +125,6 @@ def received(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
     return tuple(_file(row) for row in rows)
 
 
-def made(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
-    """What the answer of a turn made, oldest first."""
-    return _select(db, "turn = ? AND origin = 'made' ORDER BY id", (turn,))
-
-
 def of_turn(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
     """What came with a message or was made in answer to it, oldest first."""
     return _select(db, "turn = ? ORDER BY id", (turn,))

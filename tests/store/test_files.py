@@ -56,8 +56,8 @@ def test_what_belongs_to_a_question(db: sqlite3.Connection) -> None:
     turns.repeat(db, first, again)
     assert files.received(db, again) == (one, two), "a retry has what was asked before, joined messages included"
     assert [files.shown_under(db, file) for file in (one, two)] == [again, again]
-    assert len(files.made(db, first)) == 1
-    assert not files.made(db, again)
+    assert [file.origin for file in files.of_turn(db, first)] == ["received", "made"]
+    assert not files.of_turn(db, again)
 
 
 def test_what_waits_for_its_question(db: sqlite3.Connection) -> None:
