@@ -61,9 +61,12 @@ class Sending:
         """Sends what may be sent once: again on the next line only if it was not written, or not taken (846609)."""
         losses = 0
         while True:
-            await self._wait_for_line()
+            line = self._line()
+            if not line.subscribed:
+                await self._wait_for_line()
+                line = self._line()
             try:
-                return await self._line().request(cmd, body, req_id=req_id)
+                return await line.request(cmd, body, req_id=req_id)
             except ConnectionLost as error:
                 losses += 1
                 if error.written or losses >= LINE_LOSSES or self._line().closed is not None:
