@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.simulator import Message, Simulator
-from agent.simulator.model import Reply
+from agent.simulator.model import Reply, ToolCall
 from tests.bot import Play, running
 
 
@@ -46,6 +46,16 @@ async def test_no_frame_shows_a_picture_by_url(play: Play) -> None:
     for address in ("a.png?q=secret", "b.svg", "c.png", "d.png"):
         assert f"https://e.invalid/{address}" in shown, "as a link it is still there"
     assert "`![e](f)`" in shown
+
+
+async def test_the_name_of_a_made_up_tool_shows_no_picture_either(play: Play) -> None:
+    name = "![x](https://e.invalid/?q=secret)</think>"
+    play.sim.script.reply(Reply(tool_calls=(ToolCall(name, "{}"),)), "好")
+    answer = await play.ask("画", "li")
+    assert answer.text == "好"
+    assert answer.thinking is not None
+    assert "x_https_e_invalid_q_secret" in answer.thinking
+    assert "![" not in "".join(contents(play.sim))
 
 
 async def test_a_long_table_and_long_code_are_whole_in_each_bubble(play: Play) -> None:

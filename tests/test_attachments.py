@@ -243,6 +243,14 @@ async def test_a_disk_that_is_full_costs_the_file_and_not_the_answer(play: Play)
     assert await play.rows("SELECT state FROM turns") == [("delivered",)]
 
 
+async def test_what_cannot_be_taken_over_is_not_left_behind(play: Play) -> None:
+    data, folder = contract(), play.settings.data_dir / "files"
+    (folder / hashlib.sha256(data).hexdigest()[:2]).write_bytes(b"in the way")
+    said = await send(play, "file", (data, "合同.docx"))
+    assert CHINESE.unreadable["disk"] in said.text
+    assert not list((folder / "incoming").iterdir())
+
+
 async def test_two_who_want_the_same_link_at_once_bring_it_once(play: Play) -> None:
     await send(play, "image", picture("red"))
     (turn,) = await play.bot.store.run(turns.of_chat, f"{play.settings.bot_id}/single/li", 1)

@@ -93,7 +93,10 @@ class Attachments:
             saved = await server.save_file(medium.url, medium.aes_key, self._blobs.incoming)
             name = medium.name or saved.name
             found = _Found(medium.kind, name, saved.mime, saved.size)
-            sha256 = await asyncio.to_thread(self._blobs.adopt, saved.path)
+            try:
+                sha256 = await asyncio.to_thread(self._blobs.adopt, saved.path)
+            finally:
+                saved.path.unlink(missing_ok=True)  # up to 100 MB that nobody would find again
             return await self._look(replace(found, sha256=sha256))
         except (WecomError, OSError) as error:
             code = _code(error)

@@ -4,6 +4,7 @@
 are those of `agent.model.errors` and a few of our own. Details of a failure go to the log, never into the chat.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -69,7 +70,8 @@ class Words:
         return self.errors.get(code, self.unknown_error)
 
     def tool(self, name: str) -> str:
-        return self.tools.get(name, name)
+        """The name of a tool for people; one that a model made up, without anything that a bubble would render."""
+        return self.tools.get(name) or re.sub(r"[^\w-]+", "_", name)[:40]
 
     def kind(self, msgtype: str) -> str:
         return self.kinds.get(msgtype, self.kinds["unknown"])

@@ -16,7 +16,12 @@ logger = logging.getLogger(__name__)
 _CORE = frozenset({"model", "messages", "stream"})
 _LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 # A complaint about one tool's schema is the caller's bug; only an endpoint without tools is worth going on without.
-_NO_TOOLS = re.compile(r"not support tools|tools? (use|calling)? ?(is|are) not supported|enable-auto-tool-choice", re.I)
+# Routers say it with a 404 (OpenRouter), llama.cpp with a 500.
+_NO_TOOLS = re.compile(
+    r"not support tools|tools? (use|calling)? ?(is|are) not supported|enable-auto-tool-choice|that support tool use"
+    r"|tools param requires",
+    re.IGNORECASE,
+)
 
 
 class Dialect:
@@ -44,7 +49,7 @@ class Dialect:
         names = frozenset({name}) if name != "tools" else frozenset({name, "tool_choice", "parallel_tool_calls"})
         if name == _LIMIT and (isinstance(error, TooLong) or _NEW_LIMIT not in error.said):
             names |= {_NEW_LIMIT}  # not another name: no limit at all
-        if isinstance(error, BadRequest):
+        if not isinstance(error, TooLong):
             logger.warning("the model %r takes no %r; it is left out from now on", spoken["model"], name)
             self._refused.setdefault(spoken["model"], set()).update(names)
         return names
@@ -58,13 +63,13 @@ def _named(error: ModelError, spoken: dict[str, Any]) -> str | None:
     elif isinstance(error, BadRequest):
         candidates = [name for name in spoken if name not in _CORE]
     else:
-        return None
+        candidates = []
     text = f"{error.kind} {error.said}"
     found = [
         (match.start(), name) for name in candidates if (match := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text))
     ]
     if "tools" in spoken:
         found = [hit for hit in found if hit[1] not in ("tools", "tool_choice")]
-        if isinstance(error, BadRequest) and _NO_TOOLS.search(text):
+        if not isinstance(error, TooLong) and _NO_TOOLS.search(text):
             found = [(0, "tools")]
     return min(found)[1] if found else None

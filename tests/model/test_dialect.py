@@ -110,3 +110,15 @@ def test_a_limit_that_crowds_out_the_prompt_is_left_out_once() -> None:
     names = dialect.learn(from_status(400, {"error": {"message": message}}), BODY)
     assert dialect.speak(BODY, names) == without("max_tokens")
     assert dialect.speak(BODY) == BODY
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "No endpoints found that support tool use. Try disabling a tool."),
+        (500, "tools param requires --jinja flag"),
+    ],
+)
+def test_tools_are_refused_with_other_statuses_too(status: int, message: str) -> None:
+    assert spoken_after({"message": message}, status) == without("tools", "tool_choice")
+    assert spoken_after({"message": "max_tokens: something broke"}, status) == BODY
