@@ -270,3 +270,21 @@ async def test_a_retry_of_what_broke_off_is_the_only_answer(sim: Simulator, tmp_
             ("delivered", "help"),
         ]
     assert len(sim.script.requests) == 2
+
+
+async def test_a_restart_finishes_the_bubble_of_a_stopped_answer(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path) as play:
+        slow = await answering(sim, "li", "慢的问题")
+        sim.gateway.faults.lose_commands(1000, "aibot_respond_msg")
+        play.bot.assistant._turns.stop(f"{play.settings.bot_id}/single/li", "li")
+        await sim.script.until(lambda: bool(sim.script.abandoned))
+        play.bot.server._tasks.copy().pop().cancel()
+        await play.rows("UPDATE deliveries SET state = 'open'")  # as a kill -9 leaves it
+    sim.gateway.faults.clear()
+    async with running(sim, tmp_path) as play:
+        shown = await bubble(sim, slow)
+        assert shown.text.startswith("长")
+        assert shown.text.endswith(CHINESE.stopped)
+        assert await play.rows("SELECT turns.state, deliveries.state FROM turns, deliveries") == [
+            ("cancelled", "acked"),
+        ]

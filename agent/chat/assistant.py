@@ -288,6 +288,10 @@ class Assistant:
                 await self._store.run(turns.fail, turn.id, datetime.now(UTC), error="interrupted")
             else:
                 found.append(self._resumption(job, turn))
+        for turn in await self._store.run(turns.stopped, self._bot_id):
+            job = await self._job_of(turn)
+            if job is not None:
+                found.append(self._resumption(job, turn))
         for owed in await self._store.run(files.owed, self._bot_id):
             answered = await self._store.run(turns.get, owed)
             job = await self._job_of(answered, bubble=False) if answered is not None else None
@@ -299,7 +303,7 @@ class Assistant:
 
     def _resumption(self, job: Job, turn: turns.Turn) -> Callable[[WecomAIBotWsServer], Any]:
         async def resume(server: WecomAIBotWsServer) -> None:
-            if turn.state == "answered":
+            if turn.state in ("answered", "cancelled"):
                 await self._turns.deliver_again(job, server, turn)
             elif turn.state != "received" or job.pushed or not await self._turns.join(job, server):
                 await self._turns.answer(job, server)

@@ -119,9 +119,10 @@ class Turns:
             await self._deliver(job, bubble, Draft(self._words, text=sentence))
 
     async def deliver_again(self, job: Job, server: WecomAIBotWsServer, turn: turns.Turn) -> None:
-        """Delivers what was answered before a restart: on its old stream if WeCom still takes that, else as a push."""
+        """Delivers what an earlier process answered or stopped: on its old stream if WeCom takes that, else as a push."""
         draft = Draft(self._words, text=turn.answer or "", thinking=turn.reasoning or "", error=turn.error)
         draft.hides_thinking = self._conversation.prompt(job).reasoning == "hide"
+        draft.stopped = turn.state == "cancelled"
         async with server.open_stream(job.message, feedback_id=job.feedback_id, stream_id=job.stream_id) as bubble:
             arrived = await self._deliver(job, bubble, draft)
         if arrived:

@@ -286,6 +286,17 @@ def unfinished(db: sqlite3.Connection, bot_id: str) -> tuple[Turn, ...]:
     return tuple(_turn(row) for row in rows)
 
 
+def stopped(db: sqlite3.Connection, bot_id: str) -> tuple[Turn, ...]:
+    """The cancelled turns of this bot whose bubble was still open when the process ended, oldest first."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM deliveries JOIN turns ON turns.id = deliveries.turn"
+        " WHERE deliveries.state IN ('open', 'written') AND deliveries.kind = 'stream'"
+        " AND turns.state = 'cancelled' AND turns.bot_id = ? ORDER BY turns.id",
+        (bot_id,),
+    )
+    return tuple(_turn(row) for row in rows)
+
+
 def of_chat(db: sqlite3.Connection, chat: str, limit: int) -> tuple[Turn, ...]:
     """The newest turns of a chat in every state, oldest of them first."""
     sql = f"SELECT {_COLUMNS} FROM turns WHERE chat = ? ORDER BY id DESC LIMIT ?"
