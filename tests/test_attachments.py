@@ -349,3 +349,14 @@ async def test_a_restart_fetches_what_was_being_fetched(sim: Simulator, tmp_path
         assert ("采购 14 台" in str(play.asked())) is link_lives
         assert await play.rows("SELECT state FROM turns") == [("delivered",), ("delivered",)]
         assert await play.rows("SELECT DISTINCT state FROM deliveries") == [("acked",)]
+
+
+async def test_without_tools_none_are_spoken_of(sim: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "single.md").write_text("---\ntools: []\n---\n你好", encoding="utf-8")
+    async with running(sim, tmp_path / "data", prompts_dir=tmp_path / "prompts") as play:
+        await send(play, "file", ("很长的内容。\n\n".encode() * 20000, "手册.txt"))
+        sim.script.reply("好")
+        await play.ask("看", "li")
+        assert "the rest does not fit" in str(play.asked()[-1])
+        assert "read_file" not in str(play.asked()[-1])

@@ -73,7 +73,7 @@ class Requests:
         known = await self._store.run(_files_of, job.address.key)
         own = await self._store.run(files.received, job.turn)
         shown = _visible(own, known, job.turn, int(budget * PICTURES_SHARE)) if sees else frozenset()
-        texts = await self._texts(own, int(budget * FILE_SHARE), count)
+        texts = await self._texts(own, int(budget * FILE_SHARE), count, tools=reserved > 0)
         asked = self._question(job, own, shown, texts)
         window = history.window(
             self._system(job, prompt, remembered, known, count),
@@ -143,7 +143,9 @@ class Requests:
         made = [notes.of(file) for file in related if file.origin == "made"]
         return Said(tuple(filter(None, parts)), "\n\n".join([exchange.answer, *made]))
 
-    async def _texts(self, own: Sequence[File], budget: int, count: Callable[[str], int]) -> dict[int, str]:
+    async def _texts(
+        self, own: Sequence[File], budget: int, count: Callable[[str], int], *, tools: bool
+    ) -> dict[int, str]:
         """What the model reads of the question's files: all of a short one, else the beginning and the outline."""
         readable = [file for file in own if file.kind == "file" and file.error is None]
         texts = {}
@@ -152,11 +154,11 @@ class Requests:
                 extract = await self._attachments.extract(file)
             except Unreadable:
                 continue
-            texts[file.id] = await asyncio.to_thread(_excerpt, file, extract, budget // len(readable), count)
+            texts[file.id] = await asyncio.to_thread(_excerpt, file, extract, budget // len(readable), count, tools)
         return texts
 
 
-def _excerpt(file: File, extract: Extract, budget: int, count: Callable[[str], int]) -> str:
+def _excerpt(file: File, extract: Extract, budget: int, count: Callable[[str], int], tools: bool) -> str:
     """A file's whole text where the budget holds it, else its beginning, its outline, and where to read on."""
     if not extract.text.strip():
         return ""
@@ -168,6 +170,8 @@ def _excerpt(file: File, extract: Extract, budget: int, count: Callable[[str], i
     if outline:
         outline = question.fenced(f"outline of the {title}", outline)
     rest = f'The file goes on at "{head.go_on}": read_file and search_file show the rest.'
+    if not tools:
+        rest = "The file goes on; the rest does not fit, and you cannot read it."
     return "\n".join(filter(None, [question.fenced(f"beginning of the {title}", head.text), rest, outline]))
 
 

@@ -119,7 +119,7 @@ class Turns:
             await self._deliver(job, bubble, Draft(self._words, text=sentence))
 
     async def deliver_again(self, job: Job, server: WecomAIBotWsServer, turn: turns.Turn) -> None:
-        """Delivers what an earlier process answered or stopped: on its old stream if WeCom takes that, else as a push."""
+        """Delivers what an earlier process answered or stopped: on its old stream if WeCom takes that, else pushed."""
         draft = Draft(self._words, text=turn.answer or "", thinking=turn.reasoning or "", error=turn.error)
         draft.hides_thinking = self._conversation.prompt(job).reasoning == "hide"
         draft.stopped = turn.state == "cancelled"
