@@ -95,8 +95,9 @@ class Attachments:
             found = _Found(medium.kind, name, saved.mime, saved.size)
             try:
                 sha256 = await asyncio.to_thread(self._blobs.adopt, saved.path)
-            finally:
+            except OSError:
                 saved.path.unlink(missing_ok=True)  # up to 100 MB that nobody would find again
+                raise
             return await self._look(replace(found, sha256=sha256))
         except (WecomError, OSError) as error:
             code = _code(error)
