@@ -203,20 +203,26 @@ class Conversation:
         if window.shortened:
             limit = self._words.question_shortened.format(limit=self._settings.context_tokens)
             draft.notes = [*(note for note in draft.notes if note != limit), limit]
-        with Coalesced(lambda: bubble.show(*draft.so_far())) as growing:
-            await loop.run(
-                self._model,
-                await encode(window.entries),
-                draft,
-                model=model,
-                toolbox=toolbox,
-                limits=loop.Limits(tokens=max(0, request.budget - window.tokens)),
-                count=count,
-                changed=growing.changed,
-                on_wait=waiting,
-                temperature=prompt.temperature,
-                max_tokens=self._settings.reply_tokens,
-            )
+        try:
+            with Coalesced(lambda: bubble.show(*draft.so_far())) as growing:
+                await loop.run(
+                    self._model,
+                    await encode(window.entries),
+                    draft,
+                    model=model,
+                    toolbox=toolbox,
+                    limits=loop.Limits(tokens=max(0, request.budget - window.tokens)),
+                    count=count,
+                    changed=growing.changed,
+                    on_wait=waiting,
+                    temperature=prompt.temperature,
+                    max_tokens=self._settings.reply_tokens,
+                )
+        finally:
+            if draft.prompt_tokens is None and (draft.text or draft.thinking or draft.steps):
+                # The endpoint did not say, or was not let finish: a limit that counts nothing would be none.
+                draft.prompt_tokens = window.tokens + toolbox.tokens(count)
+                draft.completion_tokens = count(draft.text + draft.thinking)
         if draft.first_prompt_tokens and not window.pictures:
             estimate = (window.tokens + toolbox.tokens(count)) / self._ratio.of(model)
             self._ratio.learn(model, round(estimate), draft.first_prompt_tokens)

@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.model.client import ModelClient
 from agent.model.errors import BadRequest, Empty, ModelError
-from agent.model.stream import Event, TextWasThinking, Thinking, ToolCall
+from agent.model.stream import Event, Finished, TextWasThinking, Thinking, ToolCall
 from agent.model.stream import Text as TextEvent
 from agent.tools.toolbox import Result, Toolbox
 
@@ -49,6 +49,7 @@ class _Round:
     thinking: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    cut: bool = False
 
     def take(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -63,6 +64,8 @@ class _Round:
                     if any(call_id == call.id for call in self.calls):  # results are told apart by it
                         event = replace(event, id=f"{call_id}_{len(self.calls)}")
                     self.calls.append(event)
+                case Finished(reason):
+                    self.cut = reason == "length"
                 case _:
                     pass
 
@@ -137,6 +140,8 @@ async def run(
         left -= sum(map(count, (this.text, this.thinking, *(call.arguments for call in this.calls))))
         for result in await _carry_out(this.calls, toolbox, draft, changed):
             text = _fitting(result.text, max(left, LEAST_TOKENS), count)
+            if this.cut and result.failed:
+                text += f" Your calls were cut off at the limit of {max_tokens} tokens: send less at once."
             this.results.append(text)
             left -= count(text)
         rounds.append(this)

@@ -79,3 +79,18 @@ async def test_thinking_counts_towards_the_turns_budget(play: Play) -> None:
     play.sim.script.default = reply
     assert (await play.ask("问", "li")).text == "够了"
     assert len(play.sim.script.requests) < 8
+
+
+async def test_a_call_that_is_cut_off_is_told_why(play: Play) -> None:
+    cut = ToolCall("create_document", '{"filename": "a.md", "content": "很长')
+    play.sim.script.reply(Reply(tool_calls=(cut,), finish_reason="length"), "好")
+    assert (await play.ask("写", "li")).text == "好"
+    assert results(play)[0].endswith("cut off at the limit of 4096 tokens: send less at once.")
+
+
+async def test_what_an_endpoint_does_not_count_is_estimated(play: Play) -> None:
+    play.sim.script.reply(Reply("长" * 200, usage={}))
+    await play.ask("问", "li")
+    ((asked, answered),) = await play.rows("SELECT prompt_tokens, completion_tokens FROM turns")
+    assert asked > 200
+    assert answered > 50
