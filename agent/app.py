@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from agent import __version__, outbox
 from agent.chat import words as wording
@@ -50,6 +51,7 @@ class Bot:
     assistant: Assistant
     counter: TokenCounter
     state: "LineState"
+    owed: Sequence[Callable[[WecomAIBotWsServer], Any]]
 
     async def serve(self) -> None:
         """Serves until `stop`.
@@ -81,10 +83,9 @@ class Bot:
         self.server.stop()
 
     async def _resume(self) -> None:
-        """Finishes what an earlier run owes, as soon as the line is up."""
-        owed = await self.assistant.owed()
+        """Finishes what an earlier run owes, as soon as the line is up: what comes then waits behind it."""
         await self.state.up.wait()
-        for resume in owed:
+        for resume in self.owed:
             self.server.start(resume(self.server))
 
 
@@ -168,7 +169,7 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
         server.set_late_handler(assistant.keep)
         server.set_event_handler(assistant.handle_event)
         server.set_state_handler(take)
-        yield Bot(settings, store, server, assistant, counter, state)
+        yield Bot(settings, store, server, assistant, counter, state, await assistant.owed())
 
 
 def line_of(settings: Settings, words: wording.Words) -> WecomAIBotWsServer:

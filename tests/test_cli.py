@@ -303,7 +303,7 @@ async def test_a_second_signal_closes_the_answer_with_a_note_at_once(
         assert process.returncode is None
         process.send_signal(number)
         (message,) = await simulator.gateway.answered(sent, 5)
-        assert message.text.endswith("（已停止）")
+        assert message.text.endswith("（服务正在重启，恢复后会接着回答）")
         found = await ended(process)
         assert found.code == 0
         assert "Traceback" not in found.err
