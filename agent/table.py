@@ -89,7 +89,7 @@ def _wrapped(line: str, room: int) -> Iterator[str]:
     so_far, used = "", 0
     for piece in _PIECE.findall(line):
         wide = width(piece)
-        if used and used + wide > room:
+        if so_far and used + wide > room:
             yield so_far.rstrip()
             piece = piece.lstrip()
             so_far, used, wide = "", 0, width(piece)

@@ -4,6 +4,9 @@
 - A callback that holds the event loop for longer than ``SLOW_CALLBACK`` seconds fails the test.
 - An exception that a task or callback swallowed fails the test.
 - ``sim`` is the far side, strict to its end; ``play`` a whole bot on it.
+
+Property tests try the same examples in every run, so that a failure is a change's own; to look for new ones:
+``HYPOTHESIS_PROFILE=random python -m tests``.
 """
 
 import asyncio
@@ -17,12 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from agent.simulator import Simulator
 from tests.bot import Play, running
 
 # Generous: two busy cores and a cold import may take this long; a blocking call of a second or more may not.
 SLOW_CALLBACK = 1.0
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 for name in list(os.environ):
