@@ -37,11 +37,13 @@ def picture(file: BinaryIO, format: str, limits: Limits) -> Image:
         cut = long > short * _LONG and long > LONG_SIDE
         longest = _PARTS * _STEP + _OVERLAP
         scale = min(1.0, LONG_SIDE / short, longest / long) if cut else min(1.0, LONG_SIDE / long)
+        size = image.size  # of a JPEG that is decoded at a fraction, the image itself tells less afterwards
         try:
             upright = ImageOps.exif_transpose(_shrunk(image, scale))
         except (OSError, SyntaxError, ValueError, struct.error) as error:
             raise Unreadable("broken", f"a damaged image ({type(error).__name__})", format) from None
-        size = image.size if (upright.width > upright.height) == (image.width > image.height) else image.size[::-1]
+        if (upright.width > upright.height) != (size[0] > size[1]):
+            size = size[::-1]
         parts = tuple(map(encode, _cut(upright) if cut else [upright]))
         return Image(parts, *size, format, getattr(image, "n_frames", 1))
 

@@ -45,6 +45,7 @@ def test_a_photo_is_shrunk_and_turned_upright() -> None:
     (part,) = found.parts
     assert (part.width, part.height, part.mime) == (1045, 1568, "image/jpeg")
     assert len(part.data) <= images.PICTURE_BYTES
+    assert picture(noise(4032, 3024), "JPEG").width == 4032, "though it is decoded at half of that"
     red = opened(part).convert("RGB").getpixel((950, 100))
     assert isinstance(red, tuple) and red[0] > 200 and red[1] < 60
 
