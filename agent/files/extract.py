@@ -54,8 +54,8 @@ class Limits:
     memory_bytes: int = 2**30
     cpu_seconds: int = 20
     seconds: float = 60.0  # by the clock: the machine may be busy
-    characters: int = 2_000_000
-    rows: int = 20_000  # of one sheet
+    characters: int = 4_000_000  # about a sheet of 50,000 rows with six columns
+    rows: int = 100_000  # of one sheet
     columns: int = 100
     pixels: int = 100_000_000  # of one image, before it is shrunk
 

@@ -64,6 +64,12 @@ def _gathered(sheet: _Sheet, limits: Limits, out: Manuscript) -> Grid:
         out.truncated = True
     size = 0
     for number, cells in sheet.rows:
+        if number > limits.rows:
+            if sheet.height > limits.rows:
+                break
+            found.remarks.append(f"the rows after {limits.rows} are left out")
+            out.truncated = True
+            break
         if cells:
             found.rows.append((number, cells))
             size += sum(map(len, cells.values()))
@@ -96,7 +102,8 @@ def _xlsx(file: BinaryIO, limits: Limits) -> list[_Sheet]:
 
 
 def _xlsx_rows(sheet: Any, formulas: Any, limits: Limits) -> Iterator[tuple[int, Cells]]:
-    area = {"min_row": 1, "max_row": limits.rows, "min_col": 1, "max_col": limits.columns}
+    # Some programs do not write how many rows there are, or write it wrong: one more tells whether there are too many.
+    area = {"min_row": 1, "max_row": limits.rows + 1, "min_col": 1, "max_col": limits.columns}
     others = formulas.iter_rows(**area) if formulas is not None else None
     for number, row in enumerate(sheet.iter_rows(**area), 1):
         other = next(others, None) if others is not None else None

@@ -108,6 +108,19 @@ def test_limits_of_rows_columns_and_characters() -> None:
     assert len(short.text) <= 1500
 
 
+def test_a_sheet_that_does_not_say_how_long_it_is() -> None:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("Export")
+    for row in range(1, 31):
+        sheet.append([f"r{row}", row])
+    data = saved(book)
+    whole = here(sheets, data, Sort("xlsx", "XLSX"), Limits(rows=30))
+    assert "r30" in whole.text and "left out" not in whole.text and not whole.truncated
+    cut = here(sheets, data, Sort("xlsx", "XLSX"), Limits(rows=10))
+    assert "r10" in cut.text and "r11" not in cut.text
+    assert "(the rows after 10 are left out)" in cut.text and cut.truncated
+
+
 def test_formulas_show_their_value_or_else_themselves() -> None:
     book = openpyxl.Workbook()
     book.active.append([1, 2, "=A1+B1"])
