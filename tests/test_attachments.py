@@ -135,9 +135,24 @@ async def test_a_file_that_cannot_be_read_is_said_and_the_next_turn_works(play: 
     assert "《坏.docx》" in said.text
     assert CHINESE.unreadable["broken"][:4] in said.text
     assert CHINESE.file_question not in said.text
+    play.sim.script.reply("好", "好")
+    assert (await play.ask("在吗", "li")).text == "好", "what is wrong was said already"
+    assert parts(play.asked()[-1]) == [
+        '[file "坏.docx": not readable, it is damaged or not what its name says]\n\n在吗'
+    ]
+    await play.ask("还在吗", "li")
+    assert parts(play.asked()[-1]) == ["还在吗"]
+
+
+async def test_the_pages_of_a_scan_that_are_not_shown_are_named(play: Play) -> None:
+    pages, data = [Image.effect_noise((200, 300), 90) for _ in range(6)], io.BytesIO()
+    pages[0].save(data, "PDF", save_all=True, append_images=pages[1:])
+    await send(play, "file", (data.getvalue(), "扫描.pdf"))
     play.sim.script.reply("好")
-    assert (await play.ask("在吗", "li")).text == "好"
-    assert parts(play.asked()[-1]) == ["在吗"]
+    await play.ask("第六页写了什么", "li")
+    got = parts(play.asked()[-1])
+    assert len([one for one in got if isinstance(one, tuple)]) == 4
+    assert any("[scanned pages, without text: 1-6; those of 1-4 follow here; read_file" in str(one) for one in got)
 
 
 async def test_a_vision_model_takes_the_turn_while_pictures_are_in_view(sim: Simulator, tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def _write(
             at=datetime.now(UTC),
             source=medium.url,
             error=one.error,
-            waiting=waiting and one.error is None,
+            waiting=waiting,
         )
 
 

@@ -91,13 +91,12 @@ class Conversation:
             return
         job = await self._together(job)
         await self._attachments.fetch(job.address.key, job.turn, job.question, server)
-        if not job.question.wordless:
-            await self._store.run(files.claim, job.address.key, user, now - WAITING, job.turn)
         received = list(await self._store.run(files.received, job.turn))
         if job.question.wordless:
             draft.text, draft.acknowledges = notes.acknowledgement(received, self._words), True
             return
-        draft.notes += notes.trouble(received, self._words)
+        draft.notes += notes.trouble(received, self._words)  # of those that came alone it was said already
+        await self._store.run(files.claim, job.address.key, user, now - WAITING, job.turn)
         await self._try_models(job, prompt, draft, bubble, server)
 
     async def _together(self, job: Job) -> Job:

@@ -23,6 +23,11 @@ _WHY = {
     "old_format": "it is in an old format; it has to be saved as docx or pptx first",
 }
 
+# Formats with one remedy.
+_FAMILIES = dict.fromkeys(("ZIP", "RAR", "7Z", "GZIP"), "archive") | dict.fromkeys(
+    ("MP3", "M4A", "AMR", "OGG", "WAV"), "audio"
+)
+
 
 def of(file: File) -> str:
     """The file in a line for the model, e.g. `[file 12: "报表.xlsx", 2 sheets, 12 KB]`."""
@@ -60,14 +65,19 @@ def size(count: int) -> str:
 def acknowledgement(files: list[File], words: Words) -> str:
     """What a person reads who sent files alone: what each is or why it cannot be read, and that they may ask."""
     lines = [_for_person(file, words) for file in files]
-    if all(file.error is not None for file in files):
-        return "\n".join(lines)
-    return "\n".join([*lines, words.file_question])
+    if any(file.error is None and not is_unseen(file) for file in files):
+        lines.append(words.file_question)
+    return "\n".join(lines)
 
 
 def trouble(files: list[File], words: Words) -> list[str]:
     """What a person needs to know of files that belong to a question and cannot be read."""
     return [_for_person(file, words) for file in files if file.error is not None]
+
+
+def is_unseen(file: File) -> bool:
+    """Whether it is a video of which no pictures could be taken: more than its name and size nobody gets of it."""
+    return file.kind == "video" and not file.facts.get("views")
 
 
 def _for_person(file: File, words: Words) -> str:
@@ -76,9 +86,36 @@ def _for_person(file: File, words: Words) -> str:
         named = words.kind(file.kind)
     if file.error is None:
         sentence = words.file_received.format(file=named, measures=measures(file, words.units))
-        return f"{sentence}{words.video_unseen}" if file.kind == "video" and not file.facts.get("views") else sentence
+        return f"{sentence}{words.video_unseen}" if is_unseen(file) else sentence
     why = words.unreadable.get(file.error, words.unreadable["broken"])
-    return words.file_unreadable.format(file=named, why=why.format(format=file.facts.get("format") or "?"))
+    format = str(file.facts.get("format") or _extension(file.name) or words.unknown_format)
+    instead = words.instead.get(_FAMILIES.get(format, format), words.instead[""])
+    return words.file_unreadable.format(file=named, why=why.format(format=format, instead=instead))
+
+
+def _extension(name: str) -> str:
+    stem, _, ending = name.rpartition(".")
+    return ending.upper() if stem and len(ending) <= 8 else ""
+
+
+def scanned(file: File, shown: int) -> str:
+    """For the model: which pages of a PDF are pictures of text, when it sees `shown` of them; empty without any."""
+    pages = file.facts.get("scanned")
+    if not isinstance(pages, list) or not pages:
+        return ""
+    seen = f"those of {_ranges(pages[:shown])} follow here; " if shown else ""
+    return f"[scanned pages, without text: {_ranges(pages)}; {seen}read_file transcribes one at a time]"
+
+
+def _ranges(pages: list[int]) -> str:
+    """Ascending numbers in short: `1-4, 7`."""
+    found: list[list[int]] = []
+    for page in pages:
+        if found and page == found[-1][1] + 1:
+            found[-1][1] = page
+        else:
+            found.append([page, page])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 
 _ENGLISH = {

@@ -131,8 +131,10 @@ class Requests:
 
     def _seen(self, file: File, shown: frozenset[int], texts: Mapping[int, str]) -> list[Part]:
         pictures = self._attachments.pictures(file) if file.id in shown else []
-        unseen = " (not visible to you)" if file.facts.get("views") and not pictures else ""
-        return [notes.of(file) + unseen, *filter(None, [texts.get(file.id)]), *pictures]
+        visible = file.facts.get("views") or notes.is_unseen(file)
+        unseen = " (not visible to you)" if visible and not pictures and file.error is None else ""
+        scanned = notes.scanned(file, len(pictures)) if file.id in texts else ""
+        return [notes.of(file) + unseen, *filter(None, [texts.get(file.id), scanned]), *pictures]
 
     def _said(self, exchange: Exchange, job: Job, related: Sequence[File], shown: frozenset[int]) -> Said:
         """An earlier exchange, with its files named and its newest pictures visible."""

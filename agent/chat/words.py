@@ -53,6 +53,8 @@ class Words:
     file_unreadable: str
     video_unseen: str
     unreadable: dict[str, str] = field(repr=False)
+    unknown_format: str
+    instead: dict[str, str] = field(repr=False)
     units: dict[str, str] = field(repr=False)
     pictures_unseen: str
     file_not_sent: str
@@ -141,16 +143,27 @@ CHINESE = Words(
     video_unseen="我现在看不了视频的画面，但会记住它的名称和大小。",
     unreadable={
         "expired": "没能下载下来（企业微信的下载链接只有五分钟有效），请重新发送。",
-        "too_large": "太大了，最多能收 100 MB，请压缩或拆分后再发。",
+        "too_large": "太大了（文件最多 100 MB，图片最多一亿像素），请压缩或拆分后再发。",
         "undecryptable": "下载后无法解密，请重新发送。",
         "disk": "没能保存下来，请联系管理员（磁盘可能已满）。",
         "encrypted": "有密码保护，请去掉密码后再发。",
         "broken": "打不开：文件已损坏，或者内容与扩展名不符，请重新导出后再发。",
         "bomb": "打不开：解压后过于庞大。",
         "timeout": "过于复杂，在限定时间内没有读完，请拆成小一些的文件再发。",
-        "unsupported": "是我看不了的格式（{format}）。可以发 PDF、Word、Excel、PPT、CSV、网页、文本、代码或图片。",
+        "unsupported": "是我看不了的格式（{format}）。{instead}",
         "empty": "是空文件，请检查后再发。",
         "old_format": "是旧格式（{format}）。请用 Word、PowerPoint 或 WPS 打开，另存为 docx 或 pptx 后再发。",
+    },
+    unknown_format="未知",
+    instead={
+        "": "可以发 PDF、Word、Excel、PPT、CSV、网页、文本、代码或图片。",
+        "archive": "请解压后，把里面的文件直接发给我。",
+        "audio": "可以直接给我发语音消息，或者发文字稿。",
+        "HEIC": "请转成 JPG，或者截图后再发。",
+        "ODT": "请另存为 docx 后再发。",
+        "ODS": "请另存为 xlsx 后再发。",
+        "XLSB": "请另存为 xlsx 后再发。",
+        "ODP": "请另存为 pptx 后再发。",
     },
     units={
         "pages": "{} 页",
@@ -257,19 +270,27 @@ ENGLISH = Words(
     video_unseen=" I cannot watch videos here, but I remember its name and size.",
     unreadable={
         "expired": "it could not be downloaded (WeCom's links live five minutes). Please send it again.",
-        "too_large": "it is too large: 100 MB at most. Please compress or split it.",
+        "too_large": "it is too large: 100 MB or 100 megapixels at most. Please compress or split it.",
         "undecryptable": "it could not be decrypted. Please send it again.",
         "disk": "it could not be stored. Please tell the administrator (the disk may be full).",
         "encrypted": "it is protected by a password. Please send it without one.",
         "broken": "it cannot be opened: it is damaged, or not what its extension says. Please export it again.",
         "bomb": "it cannot be opened: it unpacks into something enormous.",
         "timeout": "it is too complex to be read in time. Please split it into smaller files.",
-        "unsupported": (
-            "I cannot read its format ({format}). PDF, Word, Excel, PowerPoint, CSV, web pages, text, code and "
-            "pictures work."
-        ),
+        "unsupported": "I cannot read its format ({format}). {instead}",
         "empty": "it is empty. Please check it and send it again.",
         "old_format": "it is in an old format ({format}). Please open it in Office or WPS and save it as docx or pptx.",
+    },
+    unknown_format="unknown",
+    instead={
+        "": "PDF, Word, Excel, PowerPoint, CSV, web pages, text, code and pictures work.",
+        "archive": "Please unpack it and send me the files inside.",
+        "audio": "Please send a voice message, or a transcript.",
+        "HEIC": "Please convert it to JPG, or send a screenshot.",
+        "ODT": "Please save it as docx.",
+        "ODS": "Please save it as xlsx.",
+        "XLSB": "Please save it as xlsx.",
+        "ODP": "Please save it as pptx.",
     },
     units={
         "pages": "{} pages",

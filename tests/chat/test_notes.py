@@ -63,11 +63,34 @@ def test_what_a_person_reads() -> None:
     archive = file(error="unsupported", facts={"format": "RAR"})
     assert "RAR" in notes.acknowledgement([archive], words.CHINESE)
     video = file(kind="video", facts={})
-    assert words.CHINESE.video_unseen in notes.acknowledgement([video], words.CHINESE)
+    assert notes.acknowledgement([video], words.CHINESE).endswith(words.CHINESE.video_unseen), "there is nothing to ask"
+    assert notes.acknowledgement([video, file()], words.CHINESE).endswith(words.CHINESE.file_question)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "expected"),
+    [
+        ("资料.rar", "RAR", "文件《资料.rar》是我看不了的格式（RAR）。请解压后，把里面的文件直接发给我。"),
+        ("报表.ods", "ODS", "文件《报表.ods》是我看不了的格式（ODS）。请另存为 xlsx 后再发。"),
+        ("图.dwg", "", "文件《图.dwg》是我看不了的格式（DWG）。" + words.CHINESE.instead[""]),
+        ("说明", "", "文件《说明》是我看不了的格式（未知）。" + words.CHINESE.instead[""]),
+    ],
+)
+def test_how_to_send_it_instead(name: str, format: str, expected: str) -> None:
+    unreadable = file(name=name, error="unsupported", facts={"format": format})
+    assert notes.acknowledgement([unreadable], words.CHINESE) == expected
+
+
+def test_pages_that_are_scans() -> None:
+    assert notes.scanned(file(), 0) == ""
+    some = file(facts={"scanned": [1, 2, 3, 7]})
+    assert notes.scanned(some, 2).startswith("[scanned pages, without text: 1-3, 7; those of 1-2 follow here; ")
+    assert "follow" not in notes.scanned(some, 0)
 
 
 def test_both_languages_have_a_sentence_for_every_code() -> None:
     assert words.CHINESE.unreadable.keys() == words.ENGLISH.unreadable.keys()
     assert words.CHINESE.units.keys() == words.ENGLISH.units.keys()
+    assert words.CHINESE.instead.keys() == words.ENGLISH.instead.keys()
     codes = {"encrypted", "broken", "too_large", "bomb", "timeout", "unsupported", "empty", "old_format"}
     assert codes | {"expired", "undecryptable", "disk"} == words.CHINESE.unreadable.keys()
