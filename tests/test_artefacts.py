@@ -136,6 +136,23 @@ async def test_rounds_have_an_end(play: Play) -> None:
     assert len(play.sim.script.requests) == 13
 
 
+async def test_a_file_is_answer_enough(play: Play) -> None:
+    made = making()
+    play.sim.script.reply(Reply(tool_calls=made.tool_calls), Reply())
+    bubble, file = await both(play, play.sim.gateway.say("li", "写纪要"))
+    assert (bubble.text, file.media[0]["name"]) == (CHINESE.files_made, "纪要.md")
+    play.sim.script.reply(made, Reply())
+    bubble, _ = await both(play, play.sim.gateway.say("li", "再写一份"))
+    assert bubble.text == "马上好。"
+    assert await play.rows("SELECT error, state FROM turns") == [(None, "delivered")] * 2
+
+
+async def test_a_model_that_only_calls_tools_has_said_nothing(play: Play) -> None:
+    play.sim.script.reply(*[Reply(tool_calls=(ToolCall("read_file", '{"file": "x"}'),)) for _ in range(13)])
+    assert (await play.ask("问")).text == CHINESE.error("empty")
+    assert await play.rows("SELECT error FROM turns") == [("empty",)]
+
+
 async def test_tools_that_a_prompt_does_not_list_are_off(sim: Simulator, tmp_path: Path) -> None:
     (tmp_path / "prompts").mkdir()
     prompt = tmp_path / "prompts" / "single.md"

@@ -222,6 +222,8 @@ class Conversation:
                 # The endpoint did not say, or was not let finish: a limit that counts nothing would be none.
                 draft.prompt_tokens = window.tokens + toolbox.tokens(count)
                 draft.completion_tokens = count(draft.text + draft.thinking)
+        if draft.made and not draft.text.strip():
+            draft.text = self._words.files_made
         if draft.first_prompt_tokens and not window.pictures:
             estimate = (window.tokens + toolbox.tokens(count)) / self._ratio.of(model)
             self._ratio.learn(model, round(estimate), draft.first_prompt_tokens)

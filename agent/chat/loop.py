@@ -95,7 +95,7 @@ async def run(
     """Fills `draft` with the answer to `messages`.
 
     `changed()` is called whenever the draft has more to show. When rounds, time or tokens are used up the model is
-    asked once more, without tools, to answer with what it has.
+    asked once more, without tools, to answer with what it has. After tools that made files it need not say anything.
 
     Raises:
         ModelError: the model gave no complete answer; what it said before is in the draft.
@@ -116,10 +116,14 @@ async def run(
             extra={"tool_choice": "none"} if toolbox and last else None,
             on_wait=on_wait,
         ) as batches:
-            async for events in batches:
-                this.take(events)
-                draft.take(events)
-                changed()
+            try:
+                async for events in batches:
+                    this.take(events)
+                    draft.take(events)
+                    changed()
+            except Empty:
+                if not (draft.made or draft.text.strip()):
+                    raise
         return this
 
     for number in range(limits.rounds + 1):
@@ -133,7 +137,7 @@ async def run(
                 raise
             carries = not thinking
             this = await ask(carries, last)
-        if last and this.calls and not draft.text.strip():
+        if last and this.calls and not (draft.made or draft.text.strip()):
             raise Empty(f"the model {model!r} called tools when it was to answer")
         if not this.calls or last:
             return
