@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from agent.model.errors import ModelError
-from agent.model.stream import Event, Finished, Text, TextWasThinking, Thinking, Usage
+from agent.model.stream import Event, Finished, Text, TextWasThinking, Thinking, ThinkingWasText, Usage
 from agent.store.files import File
 
 from .dialect import shown
@@ -54,6 +54,8 @@ class Draft:
     acknowledges: bool = False
     steps: list["Step"] = field(default_factory=list)
     made: list[File] = field(default_factory=list)
+    _text_before: int = 0  # of earlier rounds
+    _thinking_before: int = 0
 
     def take(self, events: Iterable[Event]) -> None:
         """Adds what the model said."""
@@ -64,7 +66,10 @@ class Draft:
                 case Thinking(text):
                     self.thinking += text
                 case TextWasThinking():
-                    self.thinking, self.text = self.thinking + self.text, ""
+                    self.thinking += self.text[self._text_before :]
+                    self.text = self.text[: self._text_before]
+                case ThinkingWasText():
+                    self.thinking = self.thinking[: self._thinking_before]
                 case Usage(prompt, completion, _):
                     self.first_prompt_tokens = self.first_prompt_tokens or prompt
                     self.prompt_tokens = (self.prompt_tokens or 0) + prompt
@@ -80,6 +85,7 @@ class Draft:
             self.text = self.text.rstrip() + "\n\n"
         if self.thinking.strip():
             self.thinking = self.thinking.rstrip() + "\n\n"
+        self._text_before, self._thinking_before = len(self.text), len(self.thinking)
 
     def begin_step(self, tool: str) -> "Step":
         """A tool begins to work."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.model.client import ModelClient
 from agent.model.errors import BadRequest, Empty, ModelError
-from agent.model.stream import Event, Finished, TextWasThinking, Thinking, ToolCall
+from agent.model.stream import Event, Finished, TextWasThinking, Thinking, ThinkingWasText, ToolCall
 from agent.model.stream import Text as TextEvent
 from agent.tools.toolbox import Result, Toolbox
 
@@ -60,6 +60,8 @@ class _Round:
                     self.thinking += text
                 case TextWasThinking():
                     self.thinking, self.text = self.thinking + self.text, ""
+                case ThinkingWasText():
+                    self.thinking = ""
                 case ToolCall(call_id):
                     if any(call_id == call.id for call in self.calls):  # results are told apart by it
                         event = replace(event, id=f"{call_id}_{len(self.calls)}")

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.model.errors import from_stream
-from agent.model.thinking import InlineThinking, Text, TextWasThinking, Thinking
+from agent.model.thinking import InlineThinking, Text, TextWasThinking, Thinking, ThinkingWasText
 
-__all__ = ["Event", "Finished", "Fold", "Text", "TextWasThinking", "Thinking", "ToolCall", "Usage"]
+__all__ = ["Event", "Finished", "Fold", "Text", "TextWasThinking", "Thinking", "ThinkingWasText", "ToolCall", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Finished:
     reason: str
 
 
-Event = Thinking | Text | TextWasThinking | ToolCall | Usage | Finished
+Event = Thinking | Text | TextWasThinking | ThinkingWasText | ToolCall | Usage | Finished
 
 _REASONS = {
     "function_call": "tool_calls",

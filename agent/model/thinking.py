@@ -39,6 +39,11 @@ class TextWasThinking:
     """All `Text` of this answer so far was thinking; the answer begins after it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ThinkingWasText:
+    """All `Thinking` of this answer's content so far was the answer, which follows once more as `Text`."""
+
+
 class _At(enum.Enum):
     START = enum.auto()  # nothing but white space, or a part of the opening tag
     INSIDE = enum.auto()
@@ -66,7 +71,7 @@ class InlineThinking:
         self._watch = False
         self.habit = False
 
-    def feed(self, piece: str) -> list[Thinking | Text | TextWasThinking]:
+    def feed(self, piece: str) -> list[Thinking | Text | TextWasThinking | ThinkingWasText]:
         if not piece:
             return []
         if self._at is _At.TEXT and not self._watch and not self._held:
@@ -83,7 +88,7 @@ class InlineThinking:
             case _At.TEXT:
                 return self._text(piece)
 
-    def flush(self, *, complete: bool) -> list[Thinking | Text | TextWasThinking]:
+    def flush(self, *, complete: bool) -> list[Thinking | Text | TextWasThinking | ThinkingWasText]:
         """What was held back. ``complete`` is False when the answer was cut or ran into its length."""
         held, self._held = self._held, ""
         match self._at:
@@ -96,12 +101,12 @@ class InlineThinking:
                     # The habit did not hold this time: what was shown as thinking is the answer.
                     self.habit = False
                     answer = "".join(self._said) + held
-                    return [Text(answer)] if answer else []
+                    return [ThinkingWasText(), Text(answer)] if answer else []
                 return [Thinking(held)] if held else []
             case _At.TEXT:
                 return [Text(held)] if held else []
 
-    def _start(self, piece: str) -> list[Thinking | Text | TextWasThinking]:
+    def _start(self, piece: str) -> list[Thinking | Text | TextWasThinking | ThinkingWasText]:
         words = piece.lstrip()
         if words.startswith(OPEN):
             self._at = _At.INSIDE
@@ -119,30 +124,30 @@ class InlineThinking:
         self._at = _At.TEXT
         return self._text(_unindent(piece))
 
-    def _inside(self, piece: str) -> list[Thinking | Text | TextWasThinking]:
+    def _inside(self, piece: str) -> list[Thinking | Text | TextWasThinking | ThinkingWasText]:
         thought, tag, rest = piece.partition(CLOSE)
         if not tag:
             thought, self._held = _part_off(piece)
         if self._guessed:
             self._said.append(thought)
-        events: list[Thinking | Text | TextWasThinking] = [Thinking(thought)] if thought else []
+        events: list[Thinking | Text | TextWasThinking | ThinkingWasText] = [Thinking(thought)] if thought else []
         if tag:
             self._at, self._watch, self._guessed = _At.AFTER, False, False
             self._said.clear()
             events += self._after(rest)
         return events
 
-    def _after(self, piece: str) -> list[Thinking | Text | TextWasThinking]:
+    def _after(self, piece: str) -> list[Thinking | Text | TextWasThinking | ThinkingWasText]:
         if not piece.strip():
             self._held = piece
             return []
         self._at = _At.TEXT
         return self._text(_unindent(piece))
 
-    def _text(self, piece: str) -> list[Thinking | Text | TextWasThinking]:
+    def _text(self, piece: str) -> list[Thinking | Text | TextWasThinking | ThinkingWasText]:
         if not self._watch:
             return [Text(piece)] if piece else []
-        events: list[Thinking | Text | TextWasThinking] = []
+        events: list[Thinking | Text | TextWasThinking | ThinkingWasText] = []
         while True:
             before, tag, rest = piece.partition(CLOSE)
             if not tag:

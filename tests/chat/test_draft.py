@@ -5,7 +5,7 @@ import pytest
 from agent.chat.draft import Draft
 from agent.chat.words import CHINESE
 from agent.model.errors import RateLimited
-from agent.model.stream import Finished, Text, TextWasThinking, Thinking, Usage
+from agent.model.stream import Finished, Text, TextWasThinking, Thinking, ThinkingWasText, Usage
 
 
 def test_thinking_and_text_stay_apart() -> None:
@@ -15,6 +15,18 @@ def test_thinking_and_text_stay_apart() -> None:
     assert (draft.prompt_tokens, draft.completion_tokens) == (5, 7)
     draft.hides_thinking = True
     assert draft.so_far() == ("答＜think>", "")
+
+
+def test_what_is_told_apart_in_hindsight_is_that_of_its_own_round() -> None:
+    draft = Draft(CHINESE)
+    draft.begin_round()
+    draft.take([Thinking("一"), Text("先查。")])
+    draft.begin_round()
+    draft.take([Text("猜"), TextWasThinking(), Text("答")])
+    assert draft.so_far() == ("先查。\n\n答", "一\n\n猜")
+    draft.begin_round()
+    draft.take([Thinking("完"), Thinking("了"), ThinkingWasText(), Text("完了")])
+    assert draft.so_far() == ("先查。\n\n答\n\n完了", "一\n\n猜")
 
 
 def test_what_ended_it_is_said_after_what_was_said() -> None:
