@@ -204,6 +204,18 @@ async def test_reading_on_in_a_long_file_with_tools(play: Play) -> None:
     assert "search_file show the rest" in "".join(parts(play.asked()[1]))
 
 
+async def test_without_tools_nobody_is_sent_to_them(sim: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "single.md").write_text("---\ntools: []\n---\n你好", encoding="utf-8")
+    async with running(sim, tmp_path / "data", prompts_dir=tmp_path / "prompts") as play:
+        await send(play, "file", (("长文。\n" * 40_000).encode(), "手册.md"))
+        sim.script.reply("好")
+        await play.ask("写了什么", "li")
+        asked = "".join(parts(play.asked()[-1]))
+        assert "the rest does not fit, and you cannot read it" in asked
+        assert "read_file" not in asked
+
+
 async def test_files_of_one_person_reach_no_other_under_per_user(sim: Simulator, tmp_path: Path) -> None:
     async with running(sim, tmp_path, group_history="per_user") as play:
         sim.gateway.group("room", members=("li", "wang"))

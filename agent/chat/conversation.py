@@ -181,7 +181,7 @@ class Conversation:
     async def _compose(self, job: Job, prompt: Prompt, draft: Draft, model: str, sees: bool) -> Request:
         count = self._count(model)
         toolbox = self._toolbox(job, prompt, draft, count)
-        return await self._requests.compose(job, prompt, count=count, reserved=toolbox.tokens(count), sees=sees)
+        return await self._requests.compose(job, prompt, count=count, toolbox=toolbox, sees=sees)
 
     async def _converse(
         self,

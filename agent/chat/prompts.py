@@ -2,7 +2,7 @@
 
 Knows the files' syntax, which file a chat uses, and what the variables stand for. A changed file applies to the next
 use; one that was broken by the change keeps serving as it was before, and the fault is logged once. It does not know
-the model, and makes nothing of `tools` and `suggestions` but lists.
+the model, nor what tools do.
 """
 
 import logging
@@ -17,6 +17,8 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
+
+from agent.tools import NAMES as TOOLS
 
 logger = logging.getLogger(__name__)
 
@@ -297,6 +299,14 @@ def _words(value: Any) -> tuple[str, ...] | None:
     return tuple(each.strip() for each in value)
 
 
+def _tools(value: Any) -> tuple[str, ...] | None:
+    tools = _words(value)
+    for each in tools or ():
+        if each not in TOOLS:
+            raise ValueError(f"has an unknown tool {each!r}; there are {', '.join(TOOLS)}")
+    return tools
+
+
 def _welcome(value: Any) -> str | None:
     text = _word(value)
     if text is not None and (unknown := _unknown_variable(text)):
@@ -325,7 +335,7 @@ def _suggestions(value: Any) -> tuple[str, ...] | None:
 _KEYS = {
     "model": _word,
     "temperature": _temperature,
-    "tools": _words,
+    "tools": _tools,
     "language": _word,
     "reasoning": _reasoning,
     "welcome": _welcome,

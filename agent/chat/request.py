@@ -18,6 +18,7 @@ from agent.model.tokens import image_tokens
 from agent.store import Store, files
 from agent.store.files import File
 from agent.store.turns import Exchange
+from agent.tools.toolbox import Toolbox
 
 from . import history, notes, prompts, question
 from .attachments import Attachments
@@ -64,16 +65,16 @@ class Requests:
         self._settings, self._store, self._attachments = settings, store, attachments
 
     async def compose(
-        self, job: Job, prompt: Prompt, *, count: Callable[[str], int], reserved: int, sees: bool
+        self, job: Job, prompt: Prompt, *, count: Callable[[str], int], toolbox: Toolbox, sees: bool
     ) -> Request:
-        """The request for a job whose files are there. `reserved` tokens are kept free (tools' schemas); without
-        `sees` the model gets no pictures."""
-        budget = int(self._settings.context_tokens * HEAD_ROOM) - reserved
+        """The request for a job whose files are there. It leaves room for the tools' schemas; without `sees` the model
+        gets no pictures."""
+        budget = int(self._settings.context_tokens * HEAD_ROOM) - toolbox.tokens(count)
         remembered = await self._store.run(recall, job.address.key, history.EXCHANGES, job.turn)
         known = await self._store.run(_files_of, job.address.key)
         own = await self._store.run(files.received, job.turn)
         shown = _visible(own, known, job.turn, int(budget * PICTURES_SHARE)) if sees else frozenset()
-        texts = await self._texts(own, int(budget * FILE_SHARE), count, tools=reserved > 0)
+        texts = await self._texts(own, int(budget * FILE_SHARE), count, tools="read_file" in toolbox)
         asked = self._question(job, own, shown, texts)
         window = history.window(
             self._system(job, prompt, remembered, known, count),
@@ -81,7 +82,7 @@ class Requests:
             asked,
             budget,
             count,
-            int(budget * TOOLS_SHARE) if reserved else 0,
+            int(budget * TOOLS_SHARE) if toolbox else 0,
         )
         return Request(window, budget, remembered)
 

@@ -55,6 +55,9 @@ class Toolbox:
     def __bool__(self) -> bool:
         return bool(self._tools)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._tools
+
     @property
     def schemas(self) -> list[dict[str, Any]]:
         return [tool.schema for tool in self._tools.values()]

@@ -36,7 +36,7 @@ def test_every_key() -> None:
     source = """\ufeff---
 model: deepseek-chat
 temperature: 0
-tools: [read_file, " search "]
+tools: [read_file, " search_file "]
 language: 中文
 reasoning: hide
 suggestions:
@@ -49,7 +49,7 @@ suggestions:
         text="你好",
         model="deepseek-chat",
         temperature=0.0,
-        tools=("read_file", "search"),
+        tools=("read_file", "search_file"),
         language="中文",
         reasoning="hide",
         suggestions=("你能做什么？",),
@@ -75,6 +75,10 @@ def test_nothing_said_is_not_the_same_as_an_empty_list() -> None:
         ("---\ntemperature: true\n---\nx", "'temperature' is True"),
         ("---\ntools: read_file\n---\nx", "p/a.md line 2: 'tools' is not a list of texts; write [one, two]"),
         ("---\ntools: [1]\n---\nx", "'tools' is not a list of texts"),
+        (
+            "---\ntools: [read_flie]\n---\nx",
+            "p/a.md line 2: 'tools' has an unknown tool 'read_flie'; there are create_",
+        ),
         ("---\nreasoning: maybe\n---\nx", "'reasoning' is 'maybe'; give show or hide"),
         ("---\nsuggestions: [a, b, c, d, e, f, g]\n---\nx", "'suggestions' has 7 entries; a card has room for 6"),
         ("---\nsuggestions: [" + "长" * 400 + "]\n---\nx", "too long for a button"),

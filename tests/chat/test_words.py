@@ -3,6 +3,7 @@ from dataclasses import fields
 
 from agent.chat import words
 from agent.model import errors
+from agent.tools import NAMES
 
 
 def test_both_languages_say_the_same_things() -> None:
@@ -26,6 +27,10 @@ def test_every_model_error_has_its_sentence() -> None:
     }
     assert codes - {"model_error"} <= words.CHINESE.errors.keys()
     assert words.CHINESE.error("never heard of") == words.CHINESE.unknown_error
+
+
+def test_every_tool_has_its_label() -> None:
+    assert words.CHINESE.tools.keys() == words.ENGLISH.tools.keys() == set(NAMES)
 
 
 def test_the_language_is_chosen_by_its_setting() -> None:
