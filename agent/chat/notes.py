@@ -47,10 +47,16 @@ def measures(file: File, units: dict[str, str]) -> str:
         found.append(f"{facts['width']}×{facts['height']}")
     for name in ("pages", "slides", "rows", "characters"):
         if isinstance(facts.get(name), int) and (name in ("pages", "slides") or not found):
-            found.append(units[name].format(facts[name]))
+            found.append(_counted(units[name], facts[name]))
     if sheets := facts.get("sheets"):
-        found = [units["sheets"].format(len(sheets))]
+        found = [_counted(units["sheets"], len(sheets))]
     return units["and"].join([*found, size(file.size)])
+
+
+def _counted(unit: str, number: int) -> str:
+    """With a unit that may have a form for one: `{} page|{} pages`."""
+    one, _, many = unit.partition("|")
+    return (many if many and number != 1 else one).format(number)
 
 
 def size(count: int) -> str:
@@ -119,10 +125,10 @@ def _ranges(pages: list[int]) -> str:
 
 
 _ENGLISH = {
-    "pages": "{} pages",
-    "slides": "{} slides",
-    "sheets": "{} sheets",
-    "rows": "{} rows",
-    "characters": "{} characters",
+    "pages": "{} page|{} pages",
+    "slides": "{} slide|{} slides",
+    "sheets": "{} sheet|{} sheets",
+    "rows": "{} row|{} rows",
+    "characters": "{} character|{} characters",
     "and": ", ",
 }

@@ -295,11 +295,11 @@ ENGLISH = Words(
         "ODP": "Please save it as pptx.",
     },
     units={
-        "pages": "{} pages",
-        "slides": "{} slides",
-        "sheets": "{} sheets",
-        "rows": "{} rows",
-        "characters": "{} characters",
+        "pages": "{} page|{} pages",
+        "slides": "{} slide|{} slides",
+        "sheets": "{} sheet|{} sheets",
+        "rows": "{} row|{} rows",
+        "characters": "{} character|{} characters",
         "and": ", ",
     },
     pictures_unseen=(

@@ -81,6 +81,13 @@ def test_how_to_send_it_instead(name: str, format: str, expected: str) -> None:
     assert notes.acknowledgement([unreadable], words.CHINESE) == expected
 
 
+def test_one_is_no_plural() -> None:
+    one = file(facts={"pages": 1}, size=12_345)
+    assert notes.measures(one, words.ENGLISH.units) == "1 page, 12 KB"
+    assert "1 page, 12 KB" in notes.of(one)
+    assert notes.measures(one, words.CHINESE.units) == "1 页，12 KB"
+
+
 def test_pages_that_are_scans() -> None:
     assert notes.scanned(file(), 0) == ""
     some = file(facts={"scanned": [1, 2, 3, 7]})
