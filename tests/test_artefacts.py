@@ -113,18 +113,36 @@ async def test_a_restart_sends_what_was_made_and_never_left(sim: Simulator, tmp_
         assert await play.rows("SELECT state FROM files") == [("sent",)]
 
 
+async def test_an_answer_that_is_written_again_after_a_restart_sends_its_file_once(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    sim.script.reply(making(), Reply("慢慢说" * 100, pace=20), making(), "又做好了")
+    async with running(sim, tmp_path) as play:
+        sim.gateway.say("li", "写纪要")
+        await sim.script.until(lambda: len(sim.script.requests) == 2)
+        play.bot.server.stop()
+        play.bot.server._tasks.copy().pop().cancel()
+    for _ in range(2):  # the second time nothing is owed any more
+        async with running(sim, tmp_path) as play:
+            await sim.gateway.until(lambda: sim.gateway.messages("user:li")[-1].kind == "file")
+            assert await play.rows("SELECT name, version, state FROM files") == [("纪要.md", 1, "sent")]
+    assert [one.kind for one in sim.gateway.messages("user:li")].count("file") == 1
+
+
 async def test_mistakes_of_the_model_go_back_to_it(play: Play) -> None:
     wrong = (
         ToolCall("create_document", '{"filename": "a.md", "format": "md", "content": ""}'),
         ToolCall("create_document", '{"filename": '),
         ToolCall("no_such_tool", "{}"),
+        ToolCall("create_document", '{"filename": "a.md", "format": "md", "content": "x"}'),
     )
     play.sim.script.reply(Reply(tool_calls=wrong), "抱歉")
     assert (await play.ask("写", "li")).text == "抱歉"
-    results = [one["content"] for one in play.asked()[-3:]]
+    results = [one["content"] for one in play.asked()[-4:]]
     assert "content is empty" in results[0]
     assert "not valid JSON" in results[1]
     assert "There is no tool 'no_such_tool'" in results[2]
+    assert "write more into it" in results[3]
     assert await play.rows("SELECT count(*) FROM files") == [(0,)]
 
 

@@ -89,6 +89,8 @@ class Conversation:
         if attempt > ATTEMPTS:
             draft.error = "interrupted"
             return
+        if attempt > 1:
+            await self._store.run(files.drop_made, job.turn)
         job = await self._together(job)
         await self._attachments.fetch(job.address.key, job.turn, job.question, server)
         received = list(await self._store.run(files.received, job.turn))

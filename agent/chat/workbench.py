@@ -21,7 +21,7 @@ from agent.store import Store, files
 from agent.store.blobs import Blobs
 from agent.store.files import File
 from agent.tools import charts, documents, images, reading, slides, spreadsheets
-from agent.tools.made import Made, ToolInputError
+from agent.tools.made import SIZE_LEAST, Made, ToolInputError
 from agent.tools.toolbox import Tool, Toolbox
 
 from .artefacts import shown_name
@@ -101,6 +101,10 @@ class Workbench:
         return revised
 
     async def _keep(self, tool: str, job: Job, draft: Draft, arguments: Mapping[str, Any], made: Made) -> str:
+        if len(made.data) < SIZE_LEAST:
+            raise ToolInputError(
+                f"the file has {len(made.data)} bytes and WeCom takes none so small: write more into it"
+            )
         sha256 = await asyncio.to_thread(self._blobs.put, made.data)
         file = await self._store.run(
             files.add,

@@ -157,9 +157,13 @@ def waiting(db: sqlite3.Connection, chat: str, user_id: str, since: datetime) ->
 
 
 def claim(db: sqlite3.Connection, chat: str, user_id: str, since: datetime, turn: int) -> None:
-    """The question that files waited for has come: from now on they belong to `turn`, and older ones wait no more."""
+    """The question that files waited for has come: from now on they belong to `turn`, and older ones wait no more.
+
+    Those that came after the question (it was interrupted by a restart, say) wait for the next one.
+    """
     for file in waiting(db, chat, user_id, since):
-        db.execute("UPDATE files SET waiting = 0, turn = ? WHERE id = ?", (turn, file.id))
+        if file.turn < turn:
+            db.execute("UPDATE files SET waiting = 0, turn = ? WHERE id = ?", (turn, file.id))
     db.execute(
         "UPDATE files SET waiting = 0 WHERE chat = ? AND waiting = 1 AND created_at < ?"
         " AND turn IN (SELECT id FROM turns WHERE user_id = ?)",
@@ -175,6 +179,11 @@ def discard(db: sqlite3.Connection, turn: int) -> None:
 def unsent(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
     """What the answer made and did not arrive for certain: what `/retry` brings again."""
     return _select(db, "turn = ? AND origin = 'made' AND state IN ('made', 'unknown', 'failed') ORDER BY id", (turn,))
+
+
+def drop_made(db: sqlite3.Connection, turn: int) -> None:
+    """What an attempt made whose answer nobody got: the next attempt makes its own."""
+    db.execute("DELETE FROM files WHERE turn = ? AND origin = 'made' AND state = 'made'", (turn,))
 
 
 def owed(db: sqlite3.Connection, bot_id: str) -> tuple[int, ...]:

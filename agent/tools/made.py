@@ -7,8 +7,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
-# Of a file of kind "file" (protocol §14).
+# Of a file of kind "file", in bytes (protocol §14).
 SIZE_LIMIT = 20 * 1024 * 1024
+SIZE_LEAST = 5
 # Of the name in UTF-8. WeCom takes 256 (protocol §14); the rest is room for a version that storage may add.
 NAME_BYTES = 200
 

@@ -65,11 +65,16 @@ def test_what_waits_for_its_question(db: sqlite3.Connection) -> None:
     old, new = put(db, first, waiting=True, at=at(0)), put(db, first, waiting=True, at=at(1700))
     put(db, theirs, waiting=True, at=at(1700))
     asked = receive(db, "m3", at=at(1900))
+    after = put(db, receive(db, "m4", at=at(1901)), waiting=True, at=at(1902))
     since = at(1900) - HALF_AN_HOUR
-    assert [file.id for file in files.waiting(db, GROUP.key, "zhangsan", since)] == [new.id]
+    files.claim(db, GROUP.key, "zhangsan", since, first)
+    assert [file.id for file in files.waiting(db, GROUP.key, "zhangsan", since)] == [new.id, after.id]
+    assert [file.id for file in files.waiting(db, GROUP.key, "zhangsan", since)] == [new.id, after.id]
     files.claim(db, GROUP.key, "zhangsan", since, asked)
     assert [file.id for file in files.received(db, asked)] == [new.id]
-    assert not files.waiting(db, GROUP.key, "zhangsan", at(0)), "what waited too long waits no more"
+    assert files.waiting(db, GROUP.key, "zhangsan", at(0)) == (after,), (
+        "what waited too long waits no more, what came after the question waits for the next one"
+    )
     assert files.received(db, first)[0].id == old.id
     assert len(files.waiting(db, GROUP.key, "wang", since)) == 1, "another person's file waits for theirs"
 
@@ -84,6 +89,16 @@ def test_new_forgets_files(db: sqlite3.Connection) -> None:
     assert files.of_chat(db, GROUP.key, 10) == (later,)
     assert not files.waiting(db, GROUP.key, "zhangsan", at(0))
     assert not files.of_chat(db, SINGLE.key, 10)
+
+
+def test_what_an_attempt_made_goes_with_it(db: sqlite3.Connection) -> None:
+    turn, other = receive(db, "m1"), receive(db, "m2")
+    asked, made, kept = put(db, turn), put(db, turn, origin="made"), put(db, other, origin="made")
+    files.begin_sending(db, kept.id)
+    files.drop_made(db, turn)
+    files.drop_made(db, other)
+    assert [file.id for file in files.of_chat(db, GROUP.key, 10)] == [asked.id, kept.id]
+    assert files.get(db, made.id) is None
 
 
 def test_sending(db: sqlite3.Connection) -> None:
