@@ -21,6 +21,8 @@ _PARTS = 6
 _OVERLAP = 100
 _STEP = LONG_SIDE - _OVERLAP
 _FEW_COLOURS = 256
+# Endpoints refuse what is only a few pixels wide (Qwen takes more than 10), and pictures thinner than 1:200.
+LEAST_SIDE = 28
 
 
 def read(file: BinaryIO, sort: Sort, limits: Limits, out: Manuscript) -> Extract:
@@ -44,7 +46,7 @@ def picture(file: BinaryIO, format: str, limits: Limits) -> Image:
             raise Unreadable("broken", f"a damaged image ({type(error).__name__})", format) from None
         if (upright.width > upright.height) != (size[0] > size[1]):
             size = size[::-1]
-        parts = tuple(map(encode, _cut(upright) if cut else [upright]))
+        parts = tuple(map(encode, _cut(upright) if cut else [_framed(upright)]))
         return Image(parts, *size, format, getattr(image, "n_frames", 1))
 
 
@@ -123,6 +125,16 @@ def _cut(image: Pillow.Image) -> list[Pillow.Image]:
         for at in starts
     ]
     return [image.crop(box) for box in boxes]
+
+
+def _framed(image: Pillow.Image) -> Pillow.Image:
+    """An image that is too narrow, in the middle of a white one that is not."""
+    if min(image.size) >= LEAST_SIDE:
+        return image
+    frame = Pillow.new("RGB", (max(image.width, LEAST_SIDE), max(image.height, LEAST_SIDE)), "white")
+    place = ((frame.width - image.width) // 2, (frame.height - image.height) // 2)
+    frame.paste(image, place, image if "A" in image.getbands() else None)
+    return frame
 
 
 def _saved(image: Pillow.Image, format: str, **options: object) -> bytes:

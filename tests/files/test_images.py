@@ -2,6 +2,7 @@ import asyncio
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import docx
 import pytest
@@ -51,8 +52,19 @@ def test_a_photo_is_shrunk_and_turned_upright() -> None:
 
 
 def test_small_images_are_not_enlarged() -> None:
-    (part,) = picture(noise(30, 20), "PNG").parts
-    assert (part.width, part.height) == (30, 20)
+    (part,) = picture(noise(40, 30), "PNG").parts
+    assert (part.width, part.height) == (40, 30)
+
+
+@pytest.mark.parametrize(("mode", "color"), [("RGB", (255, 0, 0)), ("RGBA", (255, 0, 0, 255)), ("L", 0)])
+def test_images_that_endpoints_find_too_narrow_get_a_frame(mode: str, color: Any) -> None:
+    found = picture(Pillow.new(mode, (300, 1), color), "PNG")
+    (part,) = found.parts
+    assert (found.width, found.height, part.width, part.height) == (300, 1, 300, images.LEAST_SIDE)
+    seen = opened(part).convert("RGB")
+    middle = (images.LEAST_SIDE - 1) // 2
+    assert seen.getpixel((150, 0)) == (255, 255, 255)
+    assert seen.getpixel((150, middle)) == ((255, 0, 0) if mode != "L" else (0, 0, 0))
 
 
 def test_transparency_and_few_colours_stay_exact() -> None:
