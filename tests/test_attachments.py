@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import docx
 import pytest
 from PIL import Image
 
-from agent.chat import attachments, question
+from agent.chat import attachments, conversation, question
 from agent.chat.words import CHINESE
 from agent.model.client import Patience
 from agent.simulator import Message, Simulator
@@ -169,7 +170,9 @@ async def test_a_vision_model_takes_the_turn_while_pictures_are_in_view(sim: Sim
         ]
 
 
-async def test_a_blind_model_without_a_vision_model_answers_and_says_what_is_missing(play: Play) -> None:
+async def test_a_blind_model_without_a_vision_model_answers_and_says_what_is_missing(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
     play.sim.script.text_only = frozenset({"scripted"})
     play.sim.script.reply("只看到文字")
     said = await send(play, "mixed", "颜色", picture("red"))
@@ -181,6 +184,11 @@ async def test_a_blind_model_without_a_vision_model_answers_and_says_what_is_mis
     assert play.sim.script.violations == ["messages[1].content[2]: this model does not support image_url parts"]
     play.sim.script.violations.clear()
     assert len(play.sim.script.requests) == asked + 1, "it is not asked with pictures again"
+    monkeypatch.setattr(conversation, "monotonic", lambda: time.monotonic() + conversation.BLIND_SECONDS)
+    play.sim.script.text_only = frozenset()
+    play.sim.script.reply("看到了")
+    said = await send(play, "mixed", "现在呢", picture("red"))
+    assert said.text == "看到了", "it may have been an odd picture that was refused"
 
 
 async def test_a_fall_back_model_steps_in(sim: Simulator, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from agent.config import Settings
 from agent.model.client import ModelClient
@@ -37,6 +38,8 @@ ATTEMPTS = 3
 TOOLS_SHARE = 0.5
 # So long what was sent alone waits for its question.
 WAITING = timedelta(minutes=30)
+# A model that refused pictures is not shown any for so long. It may have been one odd picture: it is tried again.
+BLIND_SECONDS = 600.0
 # How servers that answer 500 to pictures (llama.cpp) say that these are the reason.
 _PICTURES = re.compile(r"image|vision|multimodal|mmproj", re.IGNORECASE)
 
@@ -67,7 +70,7 @@ class Conversation:
         self._requests = Requests(settings, store, attachments)
         self._memory = Memory(store, model, counter.count)
         self._ratio = Ratio()
-        self._blind: set[str] = set()  # models that refused pictures
+        self._blind: dict[str, float] = {}  # models that refused pictures, and until when that is believed
 
     def prompt(self, job: Job) -> Prompt:
         """The persona of the job's chat. Raises PromptError where no file can be used."""
@@ -143,7 +146,7 @@ class Conversation:
         Without it, a model that refuses pictures is asked without them, and the person told what is missing.
         """
         vision = self._settings.openai_vision_model
-        can_see = bool(vision) or model not in self._blind
+        can_see = bool(vision) or self._blind.get(model, 0.0) < monotonic()
         request = await self._compose(job, prompt, draft, model, can_see)
         if vision and vision != model and request.window.pictures:
             model = vision
@@ -157,7 +160,7 @@ class Conversation:
                 raise
             unseen = await self._compose(job, prompt, draft, model, sees=False)
             await self._converse(unseen, job, prompt, draft, model, bubble, server)
-            self._blind.add(model)
+            self._blind[model] = monotonic() + BLIND_SECONDS
             can_see = False
             _log.warning("the model %r takes no pictures; set OPENAI_VISION_MODEL to one that does", model)
         if not can_see and self._has_pictures(await self._store.run(files.received, job.turn)):
