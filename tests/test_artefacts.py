@@ -59,6 +59,22 @@ async def test_a_second_version_is_known_as_such(play: Play) -> None:
     assert '[file 1: "纪要.md", made by you' in history[2]["content"], "so that the model knows what it may change"
 
 
+async def test_a_made_workbook_that_is_quoted_can_be_changed(play: Play) -> None:
+    def calling(**arguments: Any) -> Reply:
+        return Reply(tool_calls=(ToolCall("create_spreadsheet", json.dumps(arguments, ensure_ascii=False)),))
+
+    def sheet(name: str, value: int) -> dict[str, Any]:
+        return {"name": name, "columns": [{"title": "x"}], "rows": [[value]]}
+
+    play.sim.script.reply(calling(filename="预算.xlsx", sheets=[sheet("一", 1), sheet("二", 2)]), "好")
+    _, made = await both(play, play.sim.gateway.say("li", "做表"))
+    play.sim.script.reply(calling(based_on="预算.xlsx", sheets=[sheet("二", 9)]), "改好了")
+    _, file = await both(play, play.sim.gateway.say("li", "把第二张表改成 9", quote=made.id))
+    book = openpyxl.load_workbook(io.BytesIO(play.sim.gateway.media_bytes(file.media[0]["media_id"])))
+    assert [(one.title, one["A2"].value) for one in book] == [("一", 1), ("二", 9)]
+    assert file.media[0]["name"] == "预算_v2.xlsx"
+
+
 async def test_a_failed_upload_is_tried_again(play: Play) -> None:
     play.sim.gateway.faults.refuse(FIRST, -1)
     play.sim.script.reply(making(), "好")

@@ -94,6 +94,9 @@ class Workbench:
         if not name or not hasattr(module, "revise"):
             return arguments
         file = await self._find(job, str(name))
+        if file.origin == "received":  # what the bot made comes back when it is quoted
+            known = await self._store.run(files.of_chat, job.address.key, FILES_REMEMBERED)
+            file = next((one for one in known if one.origin == "made" and one.sha256 == file.sha256), file)
         source = json.loads(file.source or "{}") if file.origin == "made" else {}
         if source.get("tool") != module.NAME:
             raise ToolInputError(f"{file.name!r} was not made by {module.NAME}; read it and send everything instead")
