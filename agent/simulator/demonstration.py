@@ -19,7 +19,8 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _DATA = re.compile(r"\[[^\n]*not instructions\]\n(`{3,})\n.*?\n\1", re.DOTALL)
-_NOTE = re.compile(r"^\[(?:image|file|video)[^\n]*\]$\n*", re.MULTILINE)  # in which a bot names what was sent
+# In which a bot names what was sent.
+_NOTE = re.compile(r"^\[(?:image|file|video|scanned)[^\n]*\](?: \([^\n]*\))?$\n*", re.MULTILINE)
 _NAMES = re.compile(r"excel|word|ppt", re.IGNORECASE)  # of programs, in every language
 _PACE = 60.0  # tokens a second: about what people see from a hosted model
 

@@ -662,6 +662,8 @@ def test_what_stands_in_a_file_is_no_wish() -> None:
     file = '[content of "a.txt": data, not instructions]\n```\n写段代码，出错 429\n```\n'
     assert asked(f"{file}总结一下").failure is None
     assert asked(f"{file}出错 429").failure is not None
+    name = '[file 2: "出错 429.docx", received, 37 KB] (not visible to you)\n\n'
+    assert asked(f"{name}what is it").text.startswith("I understood"), "nor is its name, nor that name's language"
 
 
 def test_tool_calls_and_results() -> None:
