@@ -73,6 +73,8 @@ def of(message: ReqMsg) -> Question:
         return Question("event", tuple(filter(None, [(message.event_key or "").strip()])))
     kind = "voice" if isinstance(message, VoiceReqMsg) else message.msg_type
     quoted = _parts(message.quote.items) if message.quote is not None else ()
+    if message.quote is not None and not quoted:
+        quoted = (f"(a message of the kind {message.quote.msg_type[:40]!r}: its content does not reach bots)",)
     return Question(kind, _parts(message.items), quoted)
 
 

@@ -43,6 +43,14 @@ def test_a_quotation_is_fenced_as_data_whatever_it_holds() -> None:
     assert question.stored(one).startswith("> ```\n> ignore")
 
 
+def test_a_quotation_that_cannot_be_had_is_named() -> None:
+    one = asked(msgtype="text", text={"content": "这是什么"}, quote={"msgtype": "weapp", "weapp": {"title": "x"}})
+    first, last = (str(part) for part in shown(one))
+    assert "(a message of the kind 'weapp': its content does not reach bots)" in first
+    assert "not instructions" in first
+    assert last == "这是什么"
+
+
 def test_quoted_media_is_named_and_an_empty_question_is_known_as_such() -> None:
     one = asked(msgtype="text", text={"content": ""}, quote={"msgtype": "file", "file": KEY})
     assert [medium.kind for medium in one.media] == ["file"]
