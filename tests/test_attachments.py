@@ -210,6 +210,11 @@ async def test_reading_on_in_a_long_file_with_tools(play: Play) -> None:
     assert result["role"] == "tool"
     assert "答案是四十二" in result["content"]
     assert "search_file show the rest" in "".join(parts(play.asked()[1]))
+    play.sim.script.reply(Reply(tool_calls=(ToolCall("read_file", '{"file": "手册.md", "at": "第7章"}'),)), "读了")
+    await play.ask("第七章呢", "li")
+    chapter = play.asked()[-1]["content"]
+    assert "# 第7章\n内容" in chapter and "# 第8章" not in chapter
+    assert chapter.endswith("[end of this part; the file goes on]")
 
 
 async def test_without_tools_nobody_is_sent_to_them(sim: Simulator, tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ A place is what the model says and reads: "" (the beginning), "page 3", "pages 3
 the title of a heading, or a number of characters from the beginning. Each passage names the place where it goes on.
 """
 
+import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.files.extract import Entry, Extract, Unreadable
@@ -82,7 +83,8 @@ def read(extract: Extract, place: str, budget: int, count: Count) -> Passage:
 
 
 def search(extract: Extract, query: str, limit: int = 10) -> tuple[Hit, ...]:
-    """Where the words of the query stand close together: those places first where most of them do."""
+    """Where the words of the query stand close together: those places first where most of them do, and rare words
+    count for more than such as are everywhere."""
     text = extract.text.translate(_PLAIN)
     patterns = _patterns(query.translate(_PLAIN), text)
     found: list[tuple[int, int, int]] = []  # (start, end, which word)
@@ -92,10 +94,12 @@ def search(extract: Extract, query: str, limit: int = 10) -> tuple[Hit, ...]:
             if len(found) >= _MATCHES * (which + 1):
                 break
     found.sort()
-    ranked = sorted(_windows(found), key=lambda window: (-window[0], window[1]))
+    times = Counter(which for _, _, which in found)
+    weights = {which: math.log(1 + len(found) / number) for which, number in times.items()}
+    ranked = sorted(_windows(found, weights), key=lambda window: (-window[0], window[2]))
     hits: list[Hit] = []
     taken: list[tuple[int, int]] = []
-    for matched, start, end in ranked:
+    for _, matched, start, end in ranked:
         if len(hits) >= limit:
             break
         if all(end <= other_start or start >= other_end for other_start, other_end in taken):
@@ -140,7 +144,7 @@ def _span(extract: Extract, place: str) -> tuple[int, int] | None:
 def _part(extract: Extract, wanted: str) -> tuple[int, int] | None:
     """The span of the part with this anchor, and of those that continue it (`sheet Sales, rows 201-400`)."""
     spans: list[tuple[int, int]] = []
-    ends = [part.start for part in extract.parts[1:]] + [len(extract.text)]
+    ends = [*(part.start for part in extract.parts), len(extract.text)][1:]
     for part, end in zip(extract.parts, ends, strict=True):
         name = part.anchor.translate(_PLAIN).casefold()
         if name == wanted or (spans and name.startswith(f"{wanted}, rows ")):
@@ -236,15 +240,15 @@ def _pattern(word: str, chinese: bool) -> re.Pattern[str]:
     return re.compile((r"\s{0,2}" if chinese else "").join(map(re.escape, word)), re.IGNORECASE)
 
 
-def _windows(found: list[tuple[int, int, int]]) -> Iterator[tuple[int, int, int]]:
-    """(how many different words, start, end) for a window from each match on."""
+def _windows(found: list[tuple[int, int, int]], weights: Mapping[int, float]) -> Iterator[tuple[float, int, int, int]]:
+    """(weight of the different words in it, how many they are, start, end) for a window from each match on."""
     inside: Counter[int] = Counter()
     last = 0
     for start, end, which in found:
         while last < len(found) and found[last][0] <= start + _WINDOW:
             inside[found[last][2]] += 1
             last += 1
-        yield len(inside), start, max(found[last - 1][1], end)
+        yield sum(weights[each] for each in inside), len(inside), start, max(found[last - 1][1], end)
         inside[which] -= 1
         if not inside[which]:
             del inside[which]

@@ -76,7 +76,9 @@ def tools(find: Find, load: Load, count: Count, transcribe: Transcribe) -> list[
         if page and int(page[1]) in found.scanned_pages:
             text = await transcribe(file, int(page[1]))
             return f"{_DATA.format(file.name)}\n[{passage.anchor}, scanned]\n{text}"
-        more = f'\n[goes on at "{passage.go_on}"]' if passage.go_on else "\n[end]"
+        more = "\n[end of the file]" if passage.end >= len(found.text) else "\n[end of this part; the file goes on]"
+        if passage.go_on:
+            more = f'\n[goes on at "{passage.go_on}"]'
         return f"{_DATA.format(file.name)}\n{passage.text}{more}"
 
     async def search_file(arguments: Mapping[str, Any]) -> str:

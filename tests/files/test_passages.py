@@ -68,6 +68,16 @@ def test_places() -> None:
             passages.read(extract, nowhere, 1000, len)
 
 
+def test_headings_of_a_text_without_pages() -> None:
+    chapters = "".join(f"# 第{number}章\n正文{number}\n" for number in range(5))
+    starts = [chapters.index(f"# 第{number}章") for number in range(5)]
+    outline = tuple(Entry(f"第{number}章", 1, start) for number, start in enumerate(starts))
+    extract = Extract("markdown", chapters, outline=outline)
+    assert passages.read(extract, "第3章", 1000, len).text == "# 第3章\n正文3\n"
+    with pytest.raises(Unreadable, match="missing"):
+        passages.read(extract, "page 7", 1000, len)
+
+
 def test_rows_of_a_sheet_come_with_its_header() -> None:
     extract = workbook()
     found = passages.read(extract, "[sheet 成本] rows 399-402", 10_000, len)
@@ -122,6 +132,11 @@ def test_search_ranks_by_how_many_words_stand_together() -> None:
     assert [hit.matched for hit in hits] == [3, 2, 1]
     assert "alpha, beta and gamma" in hits[0].text
     assert len(passages.search(extract, "alpha beta gamma", 10)) == 4
+
+
+def test_a_rare_word_counts_for_more_than_frequent_ones() -> None:
+    extract = Extract("text", "".join(f"第{number}章 内容与说明\n" for number in range(60_000)))
+    assert "第58765章" in passages.search(extract, "第58765章", 1)[0].text
 
 
 def test_search_survives_a_huge_text_without_lines() -> None:
