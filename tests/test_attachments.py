@@ -93,6 +93,16 @@ async def test_the_newest_four_pictures_stay_visible(play: Play) -> None:
     assert "not visible" in "".join(older)
 
 
+async def test_too_many_pictures_leave_the_question_whole(sim: Simulator, tmp_path: Path) -> None:
+    async with running(sim, tmp_path, context_tokens=12_000) as play:
+        sim.script.reply("看了")
+        said = await send(play, "mixed", "总结一下", *[picture("red", (1568, 1568))] * 8)
+        assert said.text == f"看了\n\n{CHINESE.pictures_left_out}"
+        got = parts(play.asked()[-1])
+        assert got[0] == "总结一下"
+        assert 0 < got.count((1568, 1568)) < 8
+
+
 async def test_a_document_in_a_single_chat_then_its_question(play: Play) -> None:
     said = await send(play, "file", (contract(), "采购合同 (终稿).docx"))
     assert "《采购合同 (终稿).docx》" in said.text
@@ -267,7 +277,7 @@ async def test_pictures_take_half_of_a_small_context_at_most(sim: Simulator, tmp
         sim.script.reply("看到了")
         shots = [picture(color, (1568, 1568)) for color in ("red", "green", "blue", "white")]
         said = await send(play, "mixed", "比较这四张图", *shots)
-        assert said.text == "看到了"
+        assert said.text == f"看到了\n\n{CHINESE.pictures_left_out}"
         asked = parts(play.asked()[-1])
         assert asked[0] == "比较这四张图", "the question is whole"
         assert sum(isinstance(one, tuple) for one in asked) == 1

@@ -92,8 +92,6 @@ class Conversation:
         if attempt > ATTEMPTS:
             draft.error = "interrupted"
             return
-        if attempt > 1:
-            await self._store.run(files.drop_made, job.turn)
         job = await self._together(job)
         await self._attachments.fetch(job.address.key, job.turn, job.question, server)
         received = list(await self._store.run(files.received, job.turn))
@@ -207,6 +205,8 @@ class Conversation:
         if window.shortened:
             limit = self._words.question_shortened.format(limit=self._settings.context_tokens)
             draft.notes = [*(note for note in draft.notes if note != limit), limit]
+        if request.left_out and self._words.pictures_left_out not in draft.notes:
+            draft.notes.append(self._words.pictures_left_out)
         try:
             with Coalesced(lambda: bubble.show(*draft.so_far())) as growing:
                 await loop.run(

@@ -47,11 +47,12 @@ FILES_LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request before it is encoded."""
+    """A request before it is encoded. `left_out`: pictures of the question found no room."""
 
     window: Window
     budget: int
     remembered: Remembered
+    left_out: bool
 
 
 class Requests:
@@ -84,7 +85,8 @@ class Requests:
             count,
             int(budget * TOOLS_SHARE) if toolbox else 0,
         )
-        return Request(window, budget, remembered)
+        left_out = sees and any(file.facts.get("views") and file.id not in shown for file in own)
+        return Request(window, budget, remembered, left_out)
 
     def _system(
         self,

@@ -57,6 +57,7 @@ class Words:
     instead: dict[str, str] = field(repr=False)
     units: dict[str, str] = field(repr=False)
     pictures_unseen: str
+    pictures_left_out: str
     files_made: str
     file_not_sent: str
     files_again: str
@@ -177,6 +178,7 @@ CHINESE = Words(
     pictures_unseen=(
         "（当前的模型看不了图片，以上回答没有参考图片内容。请管理员把 OPENAI_VISION_MODEL 设为能看图的模型。）"
     ),
+    pictures_left_out="（图片太多，一次看不完，靠后的没有看；请分几次发。）",
     files_made="做好了，见下面的文件。",
     file_not_sent="文件《{name}》没有发送成功，已经保存；发送 /retry 我会再发一次。",
     files_again="好的，再发一次文件。",
@@ -306,6 +308,7 @@ ENGLISH = Words(
         "(The current model cannot see pictures; this answer does without them. The administrator can set "
         "OPENAI_VISION_MODEL to a model that sees.)"
     ),
+    pictures_left_out="(These are too many pictures to see at once: the last ones were left out. Please send fewer.)",
     files_made="Done; here it is.",
     file_not_sent="The file “{name}” could not be sent; it is kept. Send /retry and I will try again.",
     files_again="OK, here are the files again.",

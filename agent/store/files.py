@@ -181,11 +181,6 @@ def unsent(db: sqlite3.Connection, turn: int) -> tuple[File, ...]:
     return _select(db, "turn = ? AND origin = 'made' AND state IN ('made', 'unknown', 'failed') ORDER BY id", (turn,))
 
 
-def drop_made(db: sqlite3.Connection, turn: int) -> None:
-    """What an attempt made whose answer nobody got: the next attempt makes its own."""
-    db.execute("DELETE FROM files WHERE turn = ? AND origin = 'made' AND state = 'made'", (turn,))
-
-
 def owed(db: sqlite3.Connection, bot_id: str) -> tuple[int, ...]:
     """The turns whose answers have come to their end and whose files have not, oldest first: what a restart owes.
 

@@ -91,16 +91,6 @@ def test_new_forgets_files(db: sqlite3.Connection) -> None:
     assert not files.of_chat(db, SINGLE.key, 10)
 
 
-def test_what_an_attempt_made_goes_with_it(db: sqlite3.Connection) -> None:
-    turn, other = receive(db, "m1"), receive(db, "m2")
-    asked, made, kept = put(db, turn), put(db, turn, origin="made"), put(db, other, origin="made")
-    files.begin_sending(db, kept.id)
-    files.drop_made(db, turn)
-    files.drop_made(db, other)
-    assert [file.id for file in files.of_chat(db, GROUP.key, 10)] == [asked.id, kept.id]
-    assert files.get(db, made.id) is None
-
-
 def test_sending(db: sqlite3.Connection) -> None:
     turn = receive(db, "m1")
     file = put(db, turn, origin="made")
