@@ -154,7 +154,12 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
         await store.run(outbox.abandon, datetime.now(UTC))
         blobs = Blobs(settings.data_dir)
         await asyncio.to_thread(blobs.prepare)
-        prompts = Prompts(settings.prompts_dir, group=settings.prompt_group, single=settings.prompt_single)
+        prompts = Prompts(
+            settings.prompts_dir,
+            group=settings.prompt_group,
+            single=settings.prompt_single,
+            language=settings.language,
+        )
         for problem in prompts.problems():  # broken files are logged by the look at them
             if problem.startswith("AGENT_"):
                 _log.warning("%s", problem)

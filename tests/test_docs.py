@@ -71,7 +71,7 @@ def test_what_a_prompt_file_may_hold_is_all_there(page: Page) -> None:
     assert [word for word in said if word in prompts._KEYS] == list(prompts._KEYS)
     assert [word[2:-2] for word in said if word.startswith("{{")] == list(prompts.VARIABLES)
     shipped = {path.name for path in (ROOT / "prompts").iterdir()}
-    assert {word for word in said if re.fullmatch(r"\w+\.md", word)} == shipped
+    assert {word for word in said if re.fullmatch(r"[\w.]+\.md", word)} == shipped
 
 
 # --- commands

@@ -139,8 +139,10 @@ class Prompts:
     Reads the disk (under 0.1 ms a choice while nothing changes). Safe to use from several threads.
     """
 
-    def __init__(self, folder: Path, *, group: str = "group", single: str = "single") -> None:
-        self._wanted = folder
+    def __init__(
+        self, folder: Path, *, group: str = "group", single: str = "single", language: Literal["zh", "en"] = "zh"
+    ) -> None:
+        self._wanted, self._language = folder, language
         self._names: Mapping[str, str] = MappingProxyType({"group": group, "single": single})
         # Replaced as a whole, path by path: what a file was when it was last looked at, and the last good prompt.
         self._seen: dict[Path, tuple[tuple[int, int, int], Prompt | None, str | None]] = {}
@@ -166,12 +168,13 @@ class Prompts:
 
     def welcome(self, chat_id: str) -> Prompt | None:
         """What to say on `enter_chat`: the `welcome` of the prompt that the chat uses, with its suggestions, else
-        `welcome.md`. None without either.
+        `welcome.en.md` where English is set, else `welcome.md`. None without any.
         """
         persona = self.choose("single", chat_id)
         if persona.welcome:
             return replace(persona, text=persona.welcome)
-        return self._load(self.folder / "welcome.md")
+        own = self._load(self.folder / f"welcome.{self._language}.md")
+        return own or self._load(self.folder / "welcome.md")
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong now, one sentence each, for every file in the folder and for the settings that name one."""

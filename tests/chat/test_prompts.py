@@ -7,6 +7,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -330,9 +331,11 @@ def test_the_shipped_prompts_are_good(name: str) -> None:
         assert text.rstrip().splitlines()[-1].startswith("今天是")  # what changes stands last
 
 
-def test_the_welcome_fits_a_card() -> None:
-    welcome = Prompts(Path("/nowhere")).welcome("li")
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_welcome_fits_a_card(language: Literal["zh", "en"]) -> None:
+    welcome = Prompts(Path("/nowhere"), language=language).welcome("li")
     assert welcome is not None
+    assert welcome.text.startswith("你好" if language == "zh" else "Hello")
     assert 1 <= len(welcome.suggestions) <= prompts.MAX_SUGGESTIONS
     assert all(len(each) <= 10 for each in welcome.suggestions)
     assert len(welcome.text.partition("\n")[2].strip()) <= 112  # of a card's sub-title (protocol §16)
