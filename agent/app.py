@@ -23,6 +23,7 @@ from agent.chat.assistant import Assistant
 from agent.chat.attachments import Attachments
 from agent.chat.conversation import Conversation
 from agent.chat.prompts import Prompts
+from agent.chat.restart import Restart
 from agent.chat.turn import Turns
 from agent.chat.workbench import Workbench
 from agent.config import Settings
@@ -174,7 +175,7 @@ async def opened(settings: Settings, *, on_state: Callable[[str, str], None] | N
         server.set_late_handler(assistant.keep)
         server.set_event_handler(assistant.handle_event)
         server.set_state_handler(take)
-        yield Bot(settings, store, server, assistant, counter, state, await assistant.owed())
+        yield Bot(settings, store, server, assistant, counter, state, await Restart(settings, store, answering).owed())
 
 
 def line_of(settings: Settings, words: wording.Words) -> WecomAIBotWsServer:

@@ -7,18 +7,15 @@ import logging
 import secrets
 import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
 
 from agent.config import Settings
-from agent.store import Store, deliveries, feedback, files, turns
+from agent.store import Store, feedback, files, turns
 from agent.store.chats import Address
 from agent.wecom import (
     EventReqMsg,
-    Frame,
     ReqMsg,
     RequestFailed,
     RequestTimeout,
@@ -26,39 +23,24 @@ from agent.wecom import (
     RspTemplateCardMsg,
     RspTextMsg,
     WecomAIBotWsServer,
-    parse_message,
 )
 
 from . import commands, question, welcome
 from .commands import Command, Name
-from .job import Job
+from .job import Job, address_of, message_of, new_bubble, new_stream_id
 from .orders import Orders
 from .prompts import Prompts, render
 from .turn import Turns
 from .words import Words
 
-# The window in which WeCom takes answers to a message (protocol §9.1); older turns cannot be answered any more.
-REPLY_WINDOW = timedelta(hours=24)
 MINUTE = 60.0
 USERS_REMEMBERED = 10_000
 
 _log = logging.getLogger(__name__)
 
 
-def address_of(message: ReqMsg, bot_id: str, settings: Settings) -> Address | None:
-    """The chat that a message belongs to: (bot, chat type, id), and the person where each has an own history."""
-    chat_id, user = message.chat_id, message.from_userid
-    if not chat_id or not user:
-        return None
-    if message.chat_type != "group":
-        return Address(f"{bot_id}/single/{user}", bot_id, "single", user)
-    if settings.group_history == "per_user":
-        return Address(f"{bot_id}/group/{chat_id}/{user}", bot_id, "group", chat_id, user)
-    return Address(f"{bot_id}/group/{chat_id}", bot_id, "group", chat_id)
-
-
 class Assistant:
-    """The handlers of the bot: `handle` for messages, `handle_event` for events, `resume` after a restart."""
+    """The handlers of the bot: `handle` for messages, `keep` for those that come while it stops, `handle_event`."""
 
     def __init__(
         self, settings: Settings, store: Store, prompts: Prompts, answering: Turns, words: Words, bot_id: str
@@ -126,7 +108,7 @@ class Assistant:
         if limit is not None:
             await self._turns.say(job, server, limit)
             return True
-        asked = question.of(self._message_of(turn))
+        asked = question.of(message_of(turn, self._settings.bot_name))
         if turn.state == "answering":  # nobody is writing it: it failed with the disk full, say
             await self._store.run(turns.fail, turn.id, datetime.now(UTC), error="interrupted")
         await self._store.run(turns.repeat, turn.id, job.turn)
@@ -137,7 +119,7 @@ class Assistant:
         self, message: ReqMsg, msgid: str, address: Address, asked: question.Question, command: Command | None
     ) -> Job | None:
         """Puts the turn and its delivery on disk, in one transaction, before anything else happens."""
-        stream_id, feedback_id = _stream_id(), f"answer_{secrets.token_hex(12)}"
+        stream_id, feedback_id = new_stream_id(), f"answer_{secrets.token_hex(12)}"
 
         def write(db: sqlite3.Connection) -> tuple[int, int] | None:
             now = datetime.now(UTC)
@@ -155,7 +137,7 @@ class Assistant:
             )
             if turn is None:
                 return None
-            return turn, _new_bubble(db, turn, message, stream_id)
+            return turn, new_bubble(db, turn, message, stream_id)
 
         written = await self._store.run(write)
         if written is None:
@@ -274,92 +256,3 @@ class Assistant:
         chosen = await self._store.run(turns.asked_by, self._bot_id, f"{event.task_id} ")
         text, suggestions = self._greeting(event)
         return RspTemplateCardMsg(welcome.card(text or asked.text, suggestions, event.task_id or "", chosen))
-
-    # --- after a restart
-
-    async def owed(self) -> list[Callable[[WecomAIBotWsServer], Any]]:
-        """What an earlier process left open, oldest first: functions that finish one turn each, once the line is up."""
-        found = []
-        for turn in await self._store.run(turns.unfinished, self._bot_id):
-            if await self._store.run(_may_have_arrived, turn):
-                continue
-            job = await self._job_of(turn)
-            if job is None or (turn.command is not None and turn.state != "answered"):
-                await self._store.run(turns.fail, turn.id, datetime.now(UTC), error="interrupted")
-            else:
-                found.append(self._resumption(job, turn))
-        for turn in await self._store.run(turns.stopped, self._bot_id):
-            job = await self._job_of(turn)
-            if job is not None:
-                found.append(self._resumption(job, turn))
-        for owed in await self._store.run(files.owed, self._bot_id):
-            answered = await self._store.run(turns.get, owed)
-            job = await self._job_of(answered, bubble=False) if answered is not None else None
-            if job is not None:
-                found.append(self._files_of(job))
-        if found:
-            _log.info("%d turns of an earlier run are still owed; they are answered first", len(found))
-        return found
-
-    def _resumption(self, job: Job, turn: turns.Turn) -> Callable[[WecomAIBotWsServer], Any]:
-        async def resume(server: WecomAIBotWsServer) -> None:
-            if turn.state in ("answered", "cancelled"):
-                await self._turns.deliver_again(job, server, turn)
-            elif turn.state != "received" or job.pushed or not await self._turns.join(job, server):
-                await self._turns.answer(job, server)
-
-        return resume
-
-    def _files_of(self, job: Job) -> Callable[[WecomAIBotWsServer], Any]:
-        return lambda server: self._turns.send_files(job, server, job.turn)
-
-    def _message_of(self, turn: turns.Turn) -> ReqMsg:
-        return parse_message(Frame("", turn.req_id, dict(turn.body)), self._settings.bot_name)
-
-    async def _job_of(self, turn: turns.Turn, *, bubble: bool = True) -> Job | None:
-        """The job of a stored turn, None when it is too old or its chat is no longer known. Without `bubble` it is for
-        what follows the answer."""
-        received = datetime.fromisoformat(turn.received_at)
-        if datetime.now(UTC) - received > REPLY_WINDOW:
-            return None
-        message = self._message_of(turn)
-        address = address_of(message, self._bot_id, self._settings)
-        if address is None:
-            return None
-        asked, feedback_id = question.of(message), turn.feedback_id or f"answer_{secrets.token_hex(12)}"
-        if not bubble:
-            return Job(turn.id, 0, address, message, asked, "", feedback_id)
-        open_one = await self._store.run(_bubble_of, turn, message)
-        return Job(turn.id, open_one.id, address, message, asked, open_one.stream_id or "", feedback_id)
-
-
-def _new_bubble(db: sqlite3.Connection, turn: int, message: ReqMsg, stream_id: str) -> int:
-    """The id of a delivery that waits for its end: a stream, or the push that answers a card's click."""
-    now = datetime.now(UTC)
-    if isinstance(message, EventReqMsg):
-        return deliveries.begin(db, turn=turn, kind="push", at=now)
-    return deliveries.begin(db, turn=turn, kind="stream", at=now, stream_id=stream_id, req_id=message.req_id)
-
-
-def _bubble_of(db: sqlite3.Connection, turn: turns.Turn, message: ReqMsg) -> deliveries.Delivery:
-    """The bubble that still waits for its end, or a new one where the last was closed."""
-    sent = deliveries.of_turn(db, turn.id)
-    if not sent or sent[-1].state not in ("open", "written"):
-        _new_bubble(db, turn.id, message, _stream_id())
-    return deliveries.of_turn(db, turn.id)[-1]
-
-
-def _may_have_arrived(db: sqlite3.Connection, turn: turns.Turn) -> bool:
-    """Whether the turn's answer is a push that the last process may have sent: that is not repeated, and `stats` shows
-    it as unknown.
-    """
-    sent = deliveries.of_turn(db, turn.id)
-    if turn.state != "answered" or not sent or (sent[-1].kind, sent[-1].state) != ("push", "written"):
-        return False
-    deliveries.settle(db, sent[-1].id, "unknown", datetime.now(UTC))
-    turns.deliver(db, turn.id, datetime.now(UTC))
-    return True
-
-
-def _stream_id() -> str:
-    return f"turn_{secrets.token_hex(12)}"
