@@ -189,7 +189,7 @@ def test_packaged_fonts_and_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     font, charts, video = near.font_rows(Settings())
     assert (font.mark, "SHA-256" in font.finding) == ("fail", True)
     assert (charts.mark, charts.remedy) == ("-", 'pip install "wecom-agent[charts]"')
-    assert (video.mark, video.remedy) == ("-", 'pip install "wecom-agent[video]"')
+    assert (video.mark, video.remedy) == ("-", 'pip install "wecom-agent[video,voice]"')
 
 
 # --- proxy

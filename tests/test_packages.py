@@ -36,7 +36,7 @@ def within(module: str, package: str) -> bool:
 @pytest.mark.parametrize(
     ("package", "libraries"),
     [
-        ("agent.wecom", {"websockets", "cryptography", "httpx2"}),
+        ("agent.wecom", {"websockets", "cryptography", "httpx2", "av"}),  # av for the extra `voice` alone
         ("agent.simulator", {"websockets", "cryptography", "starlette", "uvicorn"}),
     ],
 )

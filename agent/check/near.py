@@ -128,7 +128,10 @@ def font_rows(settings: Settings) -> Iterator[Row]:
         yield Row("fonts", "fail", str(error), "pip install --force-reinstall wecom-agent")
     else:
         yield Row("fonts", "ok", f"Chinese in PDFs and charts: {fonts.CHINESE.family}, packaged")
-    for module, extra, what in (("matplotlib", "charts", "chart pictures"), ("av", "video", "frames of videos")):
+    for module, extra, what in (
+        ("matplotlib", "charts", "chart pictures"),
+        ("av", "video,voice", "frames of videos, voice messages from other sound"),
+    ):
         if importlib.util.find_spec(module) is not None:
             yield Row("extras", "ok", f"{what}: {module}")
         else:

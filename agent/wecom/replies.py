@@ -101,7 +101,7 @@ class RspImageMsg(RspMediaMsg):
 
 
 class RspVoiceMsg(RspMediaMsg):
-    """AMR of at most 2 MB and 60 s; what is not leaves as a file."""
+    """AMR of at most 2 MB and 60 s; other sound becomes that with the extra `voice`; what does not leaves as a file."""
 
     def __init__(self, file_path: str | None = None, media_id: str | None = None) -> None:
         super().__init__(file_path, media_id, "voice", "voice")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import frames
+from . import frames, voice
 from .connection import Line
 from .errors import ConnectionLost, MediaTooLarge, MediaWrongKind, RequestFailed, RequestTimeout
 from .sniff import HEAD_SIZE, sniff
@@ -24,7 +24,7 @@ MEGABYTE = 1024 * 1024
 FILE_LIMIT = 20 * MEGABYTE
 SIZE_LEAST = 5
 NAME_LIMIT = 256
-VOICE_SECONDS = 60
+VOICE_SECONDS = voice.SECONDS
 WORKERS = 2
 ACK_SECONDS = 30.0
 TRIES = 3
@@ -126,8 +126,8 @@ class _Source:
         """(size, first bytes, MD5 in hex, seconds of an AMR)."""
         if isinstance(self._content, bytes):
             data = self._content
-            voice = kind == "voice" and len(data) <= _LIMITS["voice"]
-            return len(data), data[:HEAD_SIZE], hashlib.md5(data).hexdigest(), amr_seconds(data) if voice else 0.0
+            spoken = kind == "voice" and len(data) <= _LIMITS["voice"]
+            return len(data), data[:HEAD_SIZE], hashlib.md5(data).hexdigest(), amr_seconds(data) if spoken else 0.0
         digest, size, head = hashlib.md5(), 0, b""
         with self._content.open("rb") as file:
             total = os.fstat(file.fileno()).st_size
@@ -135,8 +135,8 @@ class _Source:
                 head = head or piece[:HEAD_SIZE]
                 digest.update(piece)
                 size += len(piece)
-        voice = kind == "voice" and total <= _LIMITS["voice"]
-        return max(size, total), head, digest.hexdigest(), amr_seconds(self._content.read_bytes()) if voice else 0.0
+        spoken = kind == "voice" and total <= _LIMITS["voice"]
+        return max(size, total), head, digest.hexdigest(), amr_seconds(self._content.read_bytes()) if spoken else 0.0
 
     def chunk(self, index: int) -> str:
         if isinstance(self._content, bytes):
@@ -165,6 +165,10 @@ async def upload(line: Line, content: bytes | str | Path, kind: str, name: str |
     shown = name or (content.name if isinstance(content, Path) else "file")
     source = _Source(content)
     size, head, md5, seconds = await asyncio.to_thread(source.inspect, kind)
+    if kind == "voice" and SIZE_LEAST <= size <= FILE_LIMIT and not voice.is_amr(head):
+        recording = await asyncio.to_thread(voice.to_amr, content)
+        if recording is not None:
+            return await upload(line, recording, kind, os.path.splitext(shown)[0] + ".amr")
     planned = plan(kind, shown, size, head, seconds)
     repeated = False
     while True:
