@@ -50,6 +50,11 @@ def _is_local(address: Any) -> bool:
         return False
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A file's bytes are no name for a test: some of them hold the time of day, and workers would disagree."""
+    return "bytes" if isinstance(val, bytes) and len(val) > 40 else None
+
+
 def pytest_collection_finish() -> None:
     """Modules live for ever: looking through them after each test would cost more than most tests do."""
     gc.collect()
