@@ -234,9 +234,18 @@ async def test_an_ack_that_is_late_for_the_command_is_unknown(simulator: Simulat
 
 async def test_a_line_that_is_down_leaves_nothing_queued(simulator: Simulator, settings: Settings) -> None:
     async def work(bot: Bot) -> tuple[str, bool]:
+        down = asyncio.Event()
+
+        def noticed(state: str, reason: str) -> None:
+            bot.state.take(state, reason)
+            if state == "down":
+                down.set()
+
+        bot.server.set_state_handler(noticed)
         simulator.gateway.faults.refuse_connections()
         simulator.gateway.faults.drop()
-        await simulator.gateway.until(lambda: simulator.gateway.world.owner is None)
+        async with asyncio.timeout(5):
+            await down.wait()
         answer = await send(settings, "lisi", wait=0.5)
         simulator.gateway.faults.refuse_connections(False)
         await simulator.gateway.subscribed()
