@@ -180,6 +180,14 @@ async def test_a_vision_model_takes_the_turn_while_pictures_are_in_view(sim: Sim
         ]
 
 
+async def test_nobody_steps_in_for_a_vision_model_that_fails(sim: Simulator, tmp_path: Path) -> None:
+    models = {"openai_vision_model": "scripted-vision", "openai_fallback_models": ("second",)}
+    async with running(sim, tmp_path, **models) as play:
+        sim.script.reply(failing(401))
+        assert (await send(play, "mixed", "颜色", picture("red"))).text == CHINESE.errors["key_refused"]
+        assert [request.body["model"] for request in sim.script.requests] == ["scripted-vision"]
+
+
 async def test_a_blind_model_without_a_vision_model_answers_and_says_what_is_missing(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,7 @@ class Conversation:
     async def _try_models(
         self, job: Job, prompt: Prompt, draft: Draft, bubble: ReplyStream, server: WecomAIBotWsServer
     ) -> None:
-        """Asks the model, and while nothing was said the ones that step in."""
+        """Asks the model, and while nothing was said the ones that step in; for the model that sees nobody does."""
         models = list(dict.fromkeys((draft.model, *self._settings.openai_fallback_models)))
         for model in models:
             try:
@@ -130,7 +130,7 @@ class Conversation:
                 break
             except ModelError as error:
                 mine = isinstance(error, BadRequest | TooLong | Refused | BadAnswer)
-                if mine or model == models[-1] or draft.text.strip() or draft.steps:
+                if mine or draft.model != model or model == models[-1] or draft.text.strip() or draft.steps:
                     raise
                 _log.warning("the model %r failed (%s); the next one steps in", model, error)
                 draft.thinking = ""

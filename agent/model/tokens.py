@@ -8,15 +8,14 @@ DeepSeek, 6 % for Qwen; by the rule of thumb alone 8 and 12 %).
 
 import gzip
 import hashlib
-import json
 import logging
 import math
 import re
 import threading
 from binascii import a2b_base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import tiktoken
@@ -45,8 +44,6 @@ PATTERN = "|".join(
 SLICE = 8192
 # Characters counted in all; of a longer text evenly spaced slices stand for the rest. At most 60 ms.
 EXACT = 25 * SLICE
-# Tokens that a message costs besides its content.
-PER_MESSAGE = 4
 # Pixels a side of one image token (Qwen2-VL and kin), and what the common endpoints cap an image at (Qwen by default
 # 1280, GPT-4o 1105 at the size that we send, DeepSeek 384); an image of unknown size counts as that many.
 PATCH, IMAGE_LIMIT = 28, 1280
@@ -95,40 +92,6 @@ class TokenCounter:
             self._thread = threading.Thread(target=self.load, name="o200k_base")
             self._thread.start()
         return _measure(text, estimate)
-
-    def count_messages(
-        self,
-        messages: Iterable[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        image_sizes: Sequence[tuple[int, int]] = (),
-    ) -> int:
-        """Tokens of a request: messages in the shape of the chat-completions API, and tool schemas.
-
-        ``image_sizes`` are width and height in pixels of the image parts, in their order; the rest counts as large.
-        """
-        sizes = iter(image_sizes)
-        total = 0
-        for message in messages:
-            total += PER_MESSAGE
-            for name in ("content", "reasoning_content", "name"):
-                total += self._count_content(message.get(name), sizes)
-            if calls := message.get("tool_calls"):
-                total += self.count(json.dumps(calls, ensure_ascii=False))
-        if tools:
-            total += self.count(json.dumps(list(tools), ensure_ascii=False))
-        return total
-
-    def _count_content(self, content: Any, sizes: Any) -> int:
-        if isinstance(content, str):
-            return self.count(content)
-        total = 0
-        for part in content or ():
-            match part:
-                case {"type": "text", "text": str(text)}:
-                    total += self.count(text)
-                case {"type": "image_url" | "image"}:
-                    total += image_tokens(*next(sizes, (0, 0)))
-        return total
 
 
 class Ratio:

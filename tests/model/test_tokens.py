@@ -2,12 +2,10 @@
 
 import gzip
 import hashlib
-import json
 import logging
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiktoken
@@ -159,26 +157,7 @@ def test_rule_of_thumb_is_near(counter: TokenCounter) -> None:
     assert estimate(ZH * 50) == pytest.approx(counter.count(ZH * 50), rel=0.4)
 
 
-# Requests
-
-
-def test_messages(counter: TokenCounter) -> None:
-    calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
-    tools = [{"type": "function", "function": {"name": "f", "description": "查询"}}]
-    messages: list[dict[str, Any]] = [
-        {"role": "system", "content": ZH},
-        {
-            "role": "user",
-            "content": [{"type": "text", "text": ZH}, {"type": "image_url", "image_url": {"url": "data:"}}],
-        },
-        {"role": "assistant", "content": None, "tool_calls": calls, "reasoning_content": ZH},
-        {"role": "tool", "content": "", "tool_call_id": "c"},
-    ]
-    schema, call = counter.count(json.dumps(tools, ensure_ascii=False)), counter.count(json.dumps(calls))
-    assert counter.count_messages(messages) == 4 * 4 + 3 * 18 + tokens.IMAGE_LIMIT + call
-    assert counter.count_messages(messages, tools) == counter.count_messages(messages) + schema
-    assert counter.count_messages(messages, image_sizes=[(56, 29)]) == 4 * 4 + 3 * 18 + 4 + call
-    assert counter.count_messages([]) == 0
+# Pictures
 
 
 @pytest.mark.parametrize(
