@@ -1,4 +1,4 @@
-"""How many tokens a text, or a whole request, will cost.
+"""How many tokens a text or a picture will cost.
 
 Knows o200k_base and a rule of thumb. Does not know budgets or what to cut. No tokenizer of a domestic model can be
 shipped for all of them; o200k_base is 3 to 30 % above DeepSeek's and Qwen's on Chinese prose and up to 22 % below on
